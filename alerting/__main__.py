@@ -1,0 +1,67 @@
+"""Composition root of alerting."""
+
+from __future__ import annotations
+
+import sys
+
+import structlog
+
+from alerting import migrations
+from alerting.assembly import Parts, utc_now
+from alerting.clients import GatewayClient, LiveViewClient, RegistryClient
+from alerting.console.application import console
+from alerting.console.board import Board
+from alerting.metrics import Metrics
+from alerting.settings import AlertingSettings
+from mesh import lifecycle
+from mesh.bus import Bus
+from mesh.http import serve_web
+from mesh.postgres import open_pool
+from mesh.rpc.channel import open_channel
+
+log = structlog.get_logger()
+
+
+async def compose(application: lifecycle.Application[AlertingSettings]) -> None:
+    """Puts alerting together."""
+    settings = application.settings
+    pool = await application.enter(open_pool(settings.postgres_dsn, schema=migrations.SCHEMA, max_size=10))
+    if settings.migrate_on_start:
+        await migrations.migrate(pool, "pre")
+        await migrations.migrate(pool, "post")
+    await migrations.ensure_migrated(pool)
+    tls = settings.tls if settings.nats_url.startswith("tls://") else None
+    bus = await application.enter(Bus.connect(settings.nats_url, name="alerting", tls=tls, metrics=application.metrics))
+    parts = Parts(settings, pool, Metrics(application.metrics))
+    parts.register(application.grpc)
+    await open_console(application, parts)
+
+    application.spawn("changes", parts.signal.listen())
+    application.spawn("events", parts.consumers.consume_events(bus))
+    application.spawn("observations", parts.consumers.consume_observations(bus))
+    application.spawn("health", parts.consumers.consume_health(bus))
+    application.spawn("upkeep", parts.upkeep.run(settings.erasure_seconds))
+    application.on_drain("watches", parts.signal.close)
+
+
+async def open_console(application: lifecycle.Application[AlertingSettings], parts: Parts) -> None:
+    """Serves the console, and follows what it shows."""
+    settings = application.settings
+    registry = await application.enter(open_channel(settings.registry, settings, peer="service/registry"))
+    gateway = await application.enter(open_channel(settings.camera_gateway, settings, peer="service/camera-gateway"))
+    anonymizer = await application.enter(open_channel(settings.anonymizer, settings, peer="service/anonymizer"))
+    board = Board(RegistryClient(registry), GatewayClient(gateway), parts.coverage, utc_now)
+    web = console(settings, parts, board, LiveViewClient(anonymizer), utc_now)
+    address = await application.enter(serve_web(web, settings.web_listen))
+    log.info("console.opened", address=address, sign_in=settings.console_token is not None)
+    application.spawn("board-registry", board.follow_registry())
+    application.spawn("board-gateway", board.follow_gateway())
+
+
+def main() -> int:
+    """Runs the service; the exit status."""
+    return lifecycle.main("alerting", AlertingSettings, compose, commands={"migrate": migrations.migrate_command})
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,78 @@
+"""Putting the parts together over one database."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from alerting import permissions
+from alerting.consumer import Consumers
+from alerting.desk import AlertDesk
+from alerting.metrics import Metrics
+from alerting.records import Records
+from alerting.service.alerts import AlertServicer
+from alerting.service.audit import AuditServicer
+from alerting.service.coverage import CoverageServicer
+from alerting.settings import AlertingSettings
+from alerting.signals import ChangeSignal
+from alerting.store.alerts import AlertStore
+from alerting.store.audit import AuditReader
+from alerting.store.coverage import CoverageStore
+from alerting.store.database import Database
+from alerting.store.erasure import ErasureStore
+from alerting.store.events import EventStore
+from alerting.store.sign_ins import SignInStore
+from alerting.upkeep import Upkeep
+from argo.alerting.v1 import alert_service_pb2_grpc, audit_service_pb2_grpc, coverage_service_pb2_grpc
+from mesh.audit import AuditLog
+from mesh.postgres import Pool
+from mesh.rpc.server import GrpcServer
+
+
+def utc_now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)
+
+
+class Parts:
+    """Everything between the transports and the database."""
+
+    def __init__(self, settings: AlertingSettings, pool: Pool, metrics: Metrics) -> None:
+        database = Database(pool)
+        alerts = AlertStore(database)
+        self.metrics = metrics
+        self.log = AuditLog(pool)
+        self.records = Records(self.log)
+        self.audit_reader = AuditReader(database)
+        self.signal = ChangeSignal(database, maximum_watches=settings.maximum_watches)
+        self.coverage = CoverageStore(database)
+        self.sign_ins = SignInStore(database)
+        self.desk = AlertDesk(
+            alerts,
+            self.records,
+            self.signal,
+            authorities=settings.authorities,
+            bookmark_seconds=settings.bookmark_seconds,
+            clock=utc_now,
+        )
+        window = timedelta(seconds=settings.group_seconds)
+        self.consumers = Consumers(EventStore(database), metrics, window=window, clock=utc_now)
+        self.upkeep = Upkeep(ErasureStore(database), alerts, self.records, metrics, utc_now)
+
+    def register(self, server: GrpcServer) -> None:
+        """Adds the servicers and the policy to a server."""
+        server.add(
+            alert_service_pb2_grpc.add_AlertServiceServicer_to_server,
+            AlertServicer(self.desk, self.metrics),
+            "argo.alerting.v1.AlertService",
+        )
+        server.add(
+            coverage_service_pb2_grpc.add_CoverageServiceServicer_to_server,
+            CoverageServicer(self.coverage),
+            "argo.alerting.v1.CoverageService",
+        )
+        server.add(
+            audit_service_pb2_grpc.add_AuditServiceServicer_to_server,
+            AuditServicer(self.log, self.audit_reader, self.records),
+            "argo.alerting.v1.AuditService",
+        )
+        server.allow(permissions.POLICY)

@@ -1,0 +1,140 @@
+"""Alerting's view of its peers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import grpc
+
+from alerting.domain.board import Place, Session, SessionState
+from argo.anonymizer.v1 import live_view_service_pb2, live_view_service_pb2_grpc
+from argo.camera_gateway.v1 import gateway_service_pb2, gateway_service_pb2_grpc
+from argo.registry.v1 import registry_service_pb2, registry_service_pb2_grpc
+from mesh.rpc.status import from_rpc_error
+
+_PAGE = 1000
+
+
+class RegistryClient:
+    """Reads the names of things. Raises ``ArgoError`` as the registry, or the road to it, answers."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = registry_service_pb2_grpc.RegistryServiceStub(channel)
+
+    async def list_places(self) -> list[Place]:
+        """Every optic with its own name and that of its site, in the order of optics."""
+        with _translated():
+            sites = {site.name: site.display_name async for site in self._pages("Sites")}
+            devices = {device.name: device async for device in self._pages("Devices")}
+            places = []
+            async for optic in self._pages("Optics", parent="devices/-"):
+                device_name = optic.name.split("/optics/")[0]
+                device = devices.get(device_name)
+                site = device.site if device is not None else ""
+                device_label = (device.display_name if device is not None else "") or device_name.split("/")[1]
+                places.append(
+                    Place(
+                        optic=optic.name,
+                        label=_label(device_label, optic.display_name or optic.name.rsplit("/", 1)[1]),
+                        site_label=sites.get(site, "") or site.rsplit("/", 1)[-1],
+                    )
+                )
+            return places
+
+    async def _pages(self, collection: str, **fields: str) -> AsyncIterator[Any]:
+        method = getattr(self._stub, f"List{collection}")
+        request_type = getattr(registry_service_pb2, f"List{collection}Request")
+        token = ""
+        while True:
+            page = await method(request_type(page_size=_PAGE, page_token=token, **fields))
+            for item in getattr(page, collection.lower()):
+                yield item
+            token = page.next_page_token
+            if not token:
+                return
+
+
+@dataclass(frozen=True)
+class SessionChange:
+    """What a gateway said: sessions that changed, and optics that it no longer works on."""
+
+    sessions: tuple[Session, ...]
+    ended: tuple[str, ...]
+
+
+class GatewayClient:
+    """Follows the sessions of a gateway. Raises ``ArgoError`` as the gateway, or the road to it, answers."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = gateway_service_pb2_grpc.GatewayServiceStub(channel)
+
+    async def watch(self) -> AsyncIterator[SessionChange]:
+        """The sessions, then their changes."""
+        with _translated():
+            async for response in self._stub.WatchSessions(gateway_service_pb2.WatchSessionsRequest()):
+                yield SessionChange(tuple(_session(session) for session in response.sessions), tuple(response.ended))
+
+
+@dataclass(frozen=True)
+class Viewing:
+    """A permission to watch one optic.
+
+    Attributes:
+        whep_url: the endpoint to ask.
+        token: the bearer token for it; a secret.
+        expire_time: until when it can be used to begin, in UTC.
+    """
+
+    whep_url: str
+    token: str
+    expire_time: datetime
+
+
+class LiveViewClient:
+    """Asks for permissions to watch. Raises ``ArgoError`` as the anonymizer, or the road to it, answers."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = live_view_service_pb2_grpc.LiveViewServiceStub(channel)
+
+    async def create_viewing(self, optic: str, viewer: str, purpose: str, audit_entry: str) -> Viewing:
+        """A permission for one person; the act is on record under ``audit_entry``."""
+        request = live_view_service_pb2.CreateViewingRequest(
+            optic=optic, viewer=viewer, purpose=purpose, audit_entry=audit_entry
+        )
+        with _translated():
+            viewing = await self._stub.CreateViewing(request)
+        return Viewing(viewing.whep_url, viewing.token, viewing.expire_time.ToDatetime(tzinfo=UTC))
+
+
+def _label(device: str, optic: str) -> str:
+    """What people call an optic; one that is its device's only one often has the same name."""
+    return device if device == optic else f"{device}, {optic}"
+
+
+def _session(message: gateway_service_pb2.Session) -> Session:
+    known = message.state in gateway_service_pb2.Session.State.values()
+    name = gateway_service_pb2.Session.State.Name(message.state) if known else "STATE_UNSPECIFIED"
+    return Session(
+        optic=message.optic,
+        state=_STATES.get(name.removeprefix("STATE_"), SessionState.UNKNOWN),
+        reason=message.reason,
+        detail=message.detail,
+        since=message.state_time.ToDatetime(tzinfo=UTC),
+        tracks=message.counters.current_tracks,
+        unmasked_frames_out=message.counters.unmasked_frames_out,
+    )
+
+
+_STATES = {state.name: state for state in SessionState}
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        raise from_rpc_error(error) from error

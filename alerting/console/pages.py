@@ -1,0 +1,111 @@
+"""The page itself, its parts, and the way in."""
+
+from __future__ import annotations
+
+import importlib.resources
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from urllib.parse import urlencode
+
+import structlog
+from aiohttp import web
+
+from alerting.console.gate import SESSION, cookie_name
+from alerting.console.sessions import SESSION_LIFETIME, Sessions
+from alerting.store.sign_ins import SignInStore
+
+log = structlog.get_logger()
+
+_CONTENT_TYPES: Mapping[str, str] = MappingProxyType(
+    {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+)
+
+
+def load_static() -> Mapping[str, bytes]:
+    """Every file of the page by its name, from the package."""
+    folder = importlib.resources.files("alerting.console") / "static"
+    return MappingProxyType(
+        {
+            entry.name: entry.read_bytes()
+            for entry in folder.iterdir()
+            if entry.name.rsplit(".", 1)[-1] in _CONTENT_TYPES
+        }
+    )
+
+
+class Pages:
+    """Handlers of the page and of signing in."""
+
+    def __init__(
+        self, sessions: Sessions | None, sign_ins: SignInStore, clock: Callable[[], datetime], *, secure: bool
+    ) -> None:
+        self._sessions = sessions
+        self._sign_ins = sign_ins
+        self._clock = clock
+        self._secure = secure
+        self._static = load_static()
+
+    async def index(self, request: web.Request) -> web.Response:
+        """The page; or, by the link that was printed at the start, the way in: it works once."""
+        if "token" not in request.query:
+            return self._file("index.html")
+        if SESSION in request:
+            # Somebody who is signed in opens the link again: nothing is used up.
+            return _to_page(request)
+        return await self._sign_in(request)
+
+    async def static(self, request: web.Request) -> web.Response:
+        """A part of the page; holds no data."""
+        name = request.match_info["name"]
+        if name not in self._static or name.endswith(".html"):
+            raise web.HTTPNotFound
+        return self._file(name)
+
+    async def _sign_in(self, request: web.Request) -> web.Response:
+        if self._sessions is None or not self._sessions.is_link(request.query.get("token", "")):
+            log.warning("console.sign_in_refused", error_reason="WRONG_LINK")
+            return self.refuse()
+        now = self._clock()
+        if not await self._sign_ins.use(self._sessions.link_digest, now):
+            log.warning("console.sign_in_refused", error_reason="LINK_USED")
+            return self.refuse()
+        session = self._sessions.begin(now, secrets.token_urlsafe(16))
+        response = _to_page(request)
+        response.set_cookie(
+            cookie_name(secure=self._secure),
+            self._sessions.cookie(session),
+            max_age=int(SESSION_LIFETIME.total_seconds()),
+            path="/",
+            secure=self._secure,
+            httponly=True,
+            samesite="Strict",
+        )
+        log.info("console.signed_in")
+        return response
+
+    async def logout(self, _request: web.Request) -> web.Response:
+        """Ends the session of this browser."""
+        response = web.json_response({})
+        response.del_cookie(cookie_name(secure=self._secure), path="/", secure=self._secure, httponly=True)
+        return response
+
+    def refuse(self) -> web.Response:
+        """The page for somebody without a session: it says what to do."""
+        return self._file("signed-out.html", status=401)
+
+    def _file(self, name: str, status: int = 200) -> web.Response:
+        return web.Response(
+            body=self._static[name],
+            status=status,
+            content_type=_CONTENT_TYPES[name.rsplit(".", 1)[-1]],
+            charset="utf-8",
+        )
+
+
+def _to_page(request: web.Request) -> web.Response:
+    """On to the page, without the secret in its address."""
+    purpose = request.query.get("purpose", "")
+    location = "/?" + urlencode({"purpose": purpose}) if purpose else "/"
+    return web.Response(status=303, headers={"Location": location})

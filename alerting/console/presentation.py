@@ -1,0 +1,82 @@
+"""Alerts and optics as the page gets them: JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from alerting.domain.alerts import Alert
+from alerting.domain.board import Row
+from argo.camera_gateway.v1 import coverage_pb2
+from argo.detector.v1 import bus_pb2
+from argo.type.v1 import object_class_pb2
+
+
+def alert_json(alert: Alert) -> dict[str, Any]:
+    """One alert, with why it was raised."""
+    event = bus_pb2.Event.FromString(alert.event)
+    return {
+        "name": alert.name,
+        "state": alert.state.name.lower(),
+        "priority": alert.priority.name.lower(),
+        "assessment": alert.assessment.name.lower(),
+        "optic": alert.optic,
+        "summary": alert.summary,
+        "rule": alert.rule.rsplit("/", 1)[-1],
+        "ruleVersion": event.rule_version,
+        "topic": event.topic,
+        "place": alert.place.rsplit("/", 1)[-1],
+        "classes": [_label(object_class_pb2.ObjectClass, number, "OBJECT_CLASS_") for number in event.classes],
+        "measurement": {
+            "quantity": event.measurement.quantity,
+            "unit": event.measurement.unit,
+            # A text: JSON has no word for what is not a number.
+            "value": f"{event.measurement.value:.4g}",
+            "threshold": f"{event.measurement.threshold:.4g}",
+        },
+        "modelDigest": event.model_digest[:12],
+        "eventCount": alert.event_count,
+        "captureTime": alert.capture_time.isoformat(),
+        "createTime": alert.create_time.isoformat(),
+        "expireTime": alert.expire_time.isoformat(),
+        "recipients": [recipient.removeprefix("authorities/") for recipient in alert.recipients],
+        "transitions": [
+            {
+                "state": step.state.name.lower(),
+                "actor": step.actor,
+                "time": step.time.isoformat(),
+                "reason": step.reason,
+            }
+            for step in alert.transitions
+        ],
+        "etag": alert.etag,
+    }
+
+
+def row_json(row: Row) -> dict[str, Any]:
+    """One optic of the board; what nobody says is said to be unknown."""
+    session = row.session
+    return {
+        "optic": row.place.optic,
+        "label": row.place.label,
+        "site": row.place.site_label,
+        "state": session.state.value if session else "unknown",
+        "reason": session.reason if session else "",
+        "detail": session.detail if session else "",
+        "since": session.since.isoformat() if session else None,
+        "tracks": session.tracks if session else None,
+        "unmaskedFramesOut": session.unmasked_frames_out if session else None,
+        "coverage": {
+            "analysed": round(row.shares.analysed, 4),
+            "received": round(row.shares.received, 4),
+            "lost": round(row.shares.lost, 4),
+            "unknown": round(row.shares.unknown, 4),
+        },
+        "impairments": [
+            _label(coverage_pb2.HealthReport.Impairment, number, "IMPAIRMENT_") for number in row.impairments
+        ],
+    }
+
+
+def _label(enum: Any, number: int, prefix: str) -> str:
+    name: str = enum.Name(number) if number in enum.values() else "OTHER"
+    return name.removeprefix(prefix).lower().replace("_", " ")

@@ -1,0 +1,306 @@
+"""The contracts' messages as domain values, and back."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypeVar
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from alerting.domain import coverage
+from alerting.domain.alerts import Alert, Priority
+from alerting.domain.events import RuleEvent
+from alerting.domain.observations import Observation, signed
+from alerting.domain.retention import expiry
+from alerting.domain.summary import Explanation
+from alerting.domain.tokens import invalid
+from argo.alerting.v1 import alert_service_pb2 as alerts_v1
+from argo.alerting.v1 import coverage_service_pb2 as coverage_v1
+from argo.camera_gateway.v1 import coverage_pb2
+from argo.detector.v1 import bus_pb2
+from argo.registry.v1 import scene_pb2
+from argo.type.v1 import media_pb2, object_class_pb2
+
+_ID: Final = r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_OPTIC: Final = rf"devices/{_ID}/optics/{_ID}"
+_OPTIC_NAME: Final = re.compile(_OPTIC)
+_SITE_NAME: Final = re.compile(rf"(?:sites/{_ID})?")
+_RULE_NAME: Final = re.compile(rf"{_OPTIC}/rules/{_ID}")
+_PLACE_NAME: Final = re.compile(rf"(?:{_OPTIC}/(?:zones|lines)/{_ID})?")
+_ALERT_NAME: Final = re.compile(rf"alerts/({_ID})")
+_RECIPIENT: Final = re.compile(rf"authorities/{_ID}")
+_MAXIMUM_TEXT: Final = 500
+_LONGEST: Final = timedelta(days=7)
+
+V = TypeVar("V")
+
+
+def rule_event(event: bus_pb2.Event, received: datetime) -> RuleEvent:
+    """An event from the bus.
+
+    Raises:
+        InvalidArgument: it has no valid id, names or capture time.
+    """
+    captured = time_of(event.capture_time, "time")
+    arbitrary = event.capture_time.source == media_pb2.CaptureTime.SOURCE_FILE
+    return RuleEvent(
+        event_id=_uuid(event.event_id, "event_id"),
+        live=event.mode == scene_pb2.Rule.MODE_LIVE,
+        priority=Priority(_known(scene_pb2.Priority, event.priority) or Priority.LOW),
+        optic=_name(event.optic, _OPTIC_NAME, "optic"),
+        site=_name(event.site, _SITE_NAME, "site"),
+        capture_time=captured,
+        expire_time=expiry(captured, received, arbitrary_origin=arbitrary),
+        explanation=_explanation(event),
+        payload=event.SerializeToString(deterministic=True),
+    )
+
+
+def _explanation(event: bus_pb2.Event) -> Explanation:
+    return Explanation(
+        topic=text_of(event.topic, "topic"),
+        rule=_name(event.rule, _RULE_NAME, "rule"),
+        place=_name(event.place, _PLACE_NAME, "place"),
+        optic=event.optic,
+        classes=tuple(dict.fromkeys(_class_name(number) for number in event.classes)),
+        quantity=text_of(event.measurement.quantity, "measurement.quantity"),
+        unit=text_of(event.measurement.unit, "measurement.unit"),
+        value=event.measurement.value,
+        threshold=event.measurement.threshold,
+    )
+
+
+def observations(batch: bus_pb2.ObservationBatch, received: datetime) -> list[Observation]:
+    """The observations of a batch from the bus.
+
+    Raises:
+        InvalidArgument: one has no valid names or times.
+    """
+    optic, site = _name(batch.optic, _OPTIC_NAME, "optic"), _name(batch.site, _SITE_NAME, "site")
+    values = []
+    for item in batch.observations:
+        start = time_of(item, "start_time")
+        value = Observation(
+            optic=optic,
+            site=site,
+            track=signed(item.track),
+            object_class=_known(object_class_pb2.ObjectClass, item.object_class),
+            start_time=start,
+            end_time=time_of(item, "end_time"),
+            finished=item.finished,
+            expire_time=expiry(start, received),
+            payload=item.SerializeToString(deterministic=True),
+        )
+        values.append(value)
+    return values
+
+
+def health_report(report: coverage_pb2.HealthReport, received: datetime) -> coverage.Report:
+    """A report for the coverage ledger.
+
+    Raises:
+        InvalidArgument: it has no valid id, names or times.
+    """
+    start = time_of(report, "start_time")
+    return coverage.Report(
+        report_id=_uuid(report.report_id, "report_id"),
+        optic=_name(report.optic, _OPTIC_NAME, "optic"),
+        site=_name(report.site, _SITE_NAME, "site"),
+        replica=text_of(report.replica, "replica"),
+        start_time=start,
+        interval=_duration(report, "interval"),
+        seconds=seconds_of(report.coverage),
+        gaps=tuple(
+            coverage.Gap(
+                time_of(gap, "start_time"), _duration(gap, "duration"), _known(coverage_pb2.Gap.Kind, gap.kind),
+                text_of(gap.reason, "gaps.reason"),
+            )
+            for gap in report.gaps
+        ),
+        impairments=tuple(_known(coverage_pb2.HealthReport.Impairment, number) for number in report.impairments),
+        expire_time=expiry(start, received),
+    )  # fmt: skip
+
+
+def seconds_of(value: coverage_pb2.Coverage) -> coverage.Seconds:
+    """Coverage sums."""
+    return coverage.Seconds(
+        received=value.received_seconds,
+        analysed=value.analysed_seconds,
+        masked=value.masked_seconds,
+        lost=value.lost_seconds,
+        elapsed=value.elapsed_seconds,
+    )
+
+
+def alert_message(alert: Alert) -> alerts_v1.Alert:
+    """An alert as the contract shows it."""
+    return alerts_v1.Alert(
+        name=alert.name,
+        state=alerts_v1.Alert.State.ValueType(alert.state),
+        priority=scene_pb2.Priority.ValueType(alert.priority),
+        optic=alert.optic,
+        site=alert.site,
+        summary=alert.summary,
+        event=bus_pb2.Event.FromString(alert.event),
+        event_count=alert.event_count,
+        create_time=timestamp(alert.create_time),
+        update_time=timestamp(alert.update_time),
+        capture_time=timestamp(alert.capture_time),
+        expire_time=timestamp(alert.expire_time),
+        transitions=[
+            alerts_v1.Alert.Transition(
+                state=alerts_v1.Alert.State.ValueType(step.state),
+                actor=step.actor,
+                time=timestamp(step.time),
+                reason=step.reason,
+            )
+            for step in alert.transitions
+        ],
+        assessment=alerts_v1.Alert.Assessment.ValueType(alert.assessment),
+        etag=alert.etag,
+        recipients=alert.recipients,
+    )
+
+
+def alert_bytes(alert: Alert) -> bytes:
+    """The same, serialised."""
+    return alert_message(alert).SerializeToString(deterministic=True)
+
+
+def coverage_message(value: coverage.OpticCoverage) -> coverage_v1.OpticCoverage:
+    """The coverage of an optic as the contract shows it."""
+    seconds = value.seconds
+    gaps = []
+    for gap in value.gaps:
+        message = coverage_pb2.Gap(
+            start_time=timestamp(gap.start_time), kind=coverage_pb2.Gap.Kind.ValueType(gap.kind), reason=gap.reason
+        )
+        message.duration.FromTimedelta(gap.duration)
+        gaps.append(message)
+    return coverage_v1.OpticCoverage(
+        optic=value.optic,
+        coverage=coverage_pb2.Coverage(
+            received_seconds=seconds.received,
+            analysed_seconds=seconds.analysed,
+            masked_seconds=seconds.masked,
+            lost_seconds=seconds.lost,
+            elapsed_seconds=seconds.elapsed,
+        ),
+        gaps=gaps,
+        impairments=[coverage_pb2.HealthReport.Impairment.ValueType(number) for number in value.impairments],
+    )
+
+
+def timestamp(time: datetime) -> Timestamp:
+    """A point in time, in UTC."""
+    value = Timestamp()
+    value.FromDatetime(time)
+    return value
+
+
+def time_of(message: Message, field: str) -> datetime:
+    """The point in time in a field of a message, in UTC.
+
+    Raises:
+        InvalidArgument: it is not set, before 1970, or out of the calendar.
+    """
+    if not message.HasField(field):
+        raise invalid(field, "is required")
+    value: Timestamp = getattr(message, field)
+    if value.seconds < 0:
+        raise invalid(field, "must not be before 1970")
+    return _checked(lambda: value.ToDatetime(tzinfo=UTC), field, "is not a time of the calendar")
+
+
+def text_of(value: str, field: str, *, required: bool = False) -> str:
+    """A short text in one line.
+
+    Raises:
+        InvalidArgument: it is too long, holds control characters, or is required and empty.
+    """
+    value = value.strip()
+    if required and not value:
+        raise invalid(field, "is required: every look is on record with its reason")
+    if len(value) > _MAXIMUM_TEXT or not value.isprintable():
+        raise invalid(field, f"must be one line of at most {_MAXIMUM_TEXT} printable characters")
+    return value
+
+
+def alert_id(name: str) -> str:
+    """The id in ``alerts/{alert}``.
+
+    Raises:
+        InvalidArgument: it is not such a name.
+    """
+    match = _ALERT_NAME.fullmatch(name)
+    if match is None:
+        raise invalid("name", "must be alerts/{alert}")
+    return match[1]
+
+
+def optic_name(name: str, field: str = "optic") -> str:
+    """``devices/{device}/optics/{optic}``.
+
+    Raises:
+        InvalidArgument: it is not such a name.
+    """
+    return _name(name, _OPTIC_NAME, field)
+
+
+def recipient_name(name: str) -> str:
+    """``authorities/{tenant}``.
+
+    Raises:
+        InvalidArgument: it is not such a name.
+    """
+    return _name(name, _RECIPIENT, "recipient")
+
+
+def request_id(value: str) -> uuid.UUID | None:
+    """A request id (AIP-155); none when it is empty.
+
+    Raises:
+        InvalidArgument: it is not a UUID.
+    """
+    return _uuid(value, "request_id") if value else None
+
+
+def _duration(message: Message, field: str) -> timedelta:
+    value: Duration = getattr(message, field)
+    span = _checked(value.ToTimedelta, field, "is not a length of time")
+    if not timedelta(0) <= span <= _LONGEST:
+        raise invalid(field, "must lie between nothing and seven days")
+    return span
+
+
+def _known(enum: Any, number: int) -> int:
+    """A number of an enumeration, or 0 for one that this version does not know."""
+    return number if number in enum.values() else 0
+
+
+def _uuid(value: str, field: str) -> uuid.UUID:
+    return _checked(lambda: uuid.UUID(value), field, "must be a UUID")
+
+
+def _name(value: str, pattern: re.Pattern[str], field: str) -> str:
+    if pattern.fullmatch(value) is None:
+        raise invalid(field, "is not a valid resource name")
+    return value
+
+
+def _checked(read: Callable[[], V], field: str, description: str) -> V:
+    try:
+        return read()
+    except (ValueError, OverflowError):
+        raise invalid(field, description) from None
+
+
+def _class_name(number: int) -> str:
+    known = object_class_pb2.ObjectClass.ValueType(_known(object_class_pb2.ObjectClass, number))
+    return object_class_pb2.ObjectClass.Name(known).removeprefix("OBJECT_CLASS_").lower() if known else "object"

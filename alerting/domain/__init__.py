@@ -1,0 +1,1 @@
+"""What alerting decides, without I/O: time and identities are arguments."""

@@ -1,0 +1,46 @@
+"""What alerting counts and times."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from alerting.domain.alerts import State
+
+_LATENCY_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+
+class Metrics:
+    """The metrics of this service."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.events = Counter(
+            "argo_alerting_events", "Events that came, by what became of them.", ["outcome"], registry=registry
+        )
+        self.rejected = Counter(
+            "argo_alerting_rejected", "Messages' parts that were not valid.", ["kind"], registry=registry
+        )
+        self.redeliveries = Counter(
+            "argo_alerting_redeliveries", "Messages that came again.", ["stream"], registry=registry
+        )
+        self.dropped = Gauge(
+            "argo_alerting_dropped_upstream",
+            "Items that a detector dropped while the bus was away, as it last said.",
+            ["kind", "optic"],
+            registry=registry,
+        )
+        self.latency = Histogram(
+            "argo_alerting_capture_to_alert_seconds",
+            "From the capture of the deciding picture to the committed alert.",
+            buckets=_LATENCY_BUCKETS,
+            registry=registry,
+        )
+        self.alerts = Gauge("argo_alerting_alerts", "Alerts that are kept, by state.", ["state"], registry=registry)
+        self.watches = Gauge("argo_alerting_watches", "Open watches of alerts.", registry=registry)
+        self.erased = Counter("argo_alerting_erased", "What was erased at its time.", ["kind"], registry=registry)
+
+    def show_alerts(self, counts: Mapping[State, int]) -> None:
+        """Shows how many alerts are in each state."""
+        for state, count in counts.items():
+            self.alerts.labels(state.name.lower()).set(count)

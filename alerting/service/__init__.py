@@ -1,0 +1,1 @@
+"""The gRPC servicers: they unpack a request, call, and pack the answer."""

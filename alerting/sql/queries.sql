@@ -1,0 +1,147 @@
+-- name: lock_sequence
+SELECT epoch, floor, head FROM change_sequence FOR UPDATE
+
+-- name: get_sequence
+SELECT epoch, floor, head FROM change_sequence
+
+-- name: set_head
+UPDATE change_sequence SET head = $1
+
+-- name: raise_floor
+UPDATE change_sequence SET floor = greatest(floor, $1)
+
+-- name: notify
+SELECT pg_notify('alerting_changes', $1::text)
+
+-- name: get_alert
+SELECT a.*, ARRAY(SELECT t FROM alert_transitions AS t WHERE t.alert_id = a.alert_id ORDER BY t.ordinal) AS transitions
+FROM alerts AS a
+WHERE a.alert_id = $1
+
+-- name: list_alerts
+SELECT a.*, ARRAY(SELECT t FROM alert_transitions AS t WHERE t.alert_id = a.alert_id ORDER BY t.ordinal) AS transitions
+FROM alerts AS a
+WHERE (cardinality($1::smallint[]) = 0 OR a.state = ANY ($1))
+    AND ($2::text IS NULL OR a.optic = $2)
+    AND ($3::text IS NULL OR a.recipients @> ARRAY[$3])
+    AND ($4::timestamptz IS NULL OR (a.create_time, a.alert_id) < ($4, $5))
+ORDER BY a.create_time DESC, a.alert_id DESC
+LIMIT $6
+
+-- name: list_changes
+-- Changes after $1 up to $2, oldest first; of those up to $3, the snapshot, only what is not closed.
+SELECT a.*, ARRAY(SELECT t FROM alert_transitions AS t WHERE t.alert_id = a.alert_id ORDER BY t.ordinal) AS transitions
+FROM alerts AS a
+WHERE a.change > $1 AND a.change <= $2 AND (a.change > $3 OR a.state <> 5)
+    AND ($4::text IS NULL OR a.recipients @> ARRAY[$4])
+ORDER BY a.change
+LIMIT $5
+
+-- name: find_open_alerts
+SELECT a.*, ARRAY(SELECT t FROM alert_transitions AS t WHERE t.alert_id = a.alert_id ORDER BY t.ordinal) AS transitions
+FROM alerts AS a
+WHERE a.state <> 5 AND a.rule = $1 AND a.place = $2
+    AND a.last_capture_time >= $3::timestamptz AND a.capture_time <= $4::timestamptz
+
+-- name: write_alert
+INSERT INTO alerts (
+    alert_id, state, priority, optic, site, rule, place, summary, event, event_count, create_time, update_time, capture_time,
+    last_capture_time, expire_time, assessment, recipients, change
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+ON CONFLICT (alert_id) DO UPDATE SET
+    state = excluded.state, priority = excluded.priority, event_count = excluded.event_count,
+    update_time = excluded.update_time, last_capture_time = excluded.last_capture_time, expire_time = excluded.expire_time,
+    assessment = excluded.assessment, recipients = excluded.recipients, change = excluded.change
+
+-- name: write_transition
+INSERT INTO alert_transitions (alert_id, ordinal, state, actor, time, reason) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (alert_id, ordinal) DO NOTHING
+
+-- name: get_request
+SELECT fingerprint, response FROM alert_requests WHERE actor = $1 AND request_id = $2
+
+-- name: write_request
+INSERT INTO alert_requests (actor, request_id, alert_id, fingerprint, response) VALUES ($1, $2, $3, $4, $5)
+
+-- name: write_events
+INSERT INTO events (event_id, live, optic, site, rule, capture_time, receive_time, expire_time, payload)
+SELECT * FROM unnest(
+    $1::uuid[], $2::boolean[], $3::text[], $4::text[], $5::text[], $6::timestamptz[], $7::timestamptz[], $8::timestamptz[],
+    $9::bytea[]
+)
+ON CONFLICT (event_id) DO NOTHING
+RETURNING event_id
+
+-- name: link_event
+UPDATE events SET alert_id = $2 WHERE event_id = $1
+
+-- name: count_alerts
+SELECT state, count(*) AS alerts FROM alerts GROUP BY state
+
+-- name: write_observations
+INSERT INTO observations (optic, track, start_time, site, object_class, end_time, finished, expire_time, payload)
+SELECT * FROM unnest(
+    $1::text[], $2::bigint[], $3::timestamptz[], $4::text[], $5::smallint[], $6::timestamptz[], $7::boolean[],
+    $8::timestamptz[], $9::bytea[]
+)
+ON CONFLICT (optic, track, start_time) DO UPDATE SET
+    object_class = excluded.object_class, end_time = excluded.end_time, finished = excluded.finished,
+    payload = excluded.payload
+WHERE observations.end_time <= excluded.end_time AND NOT observations.finished
+
+-- name: write_report
+INSERT INTO coverage_reports (
+    report_id, optic, site, replica, start_time, length, received_seconds, analysed_seconds, masked_seconds, lost_seconds,
+    elapsed_seconds, impairments, expire_time
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+ON CONFLICT (report_id) DO NOTHING
+RETURNING report_id
+
+-- name: write_gap
+INSERT INTO coverage_gaps (report_id, ordinal, start_time, duration, kind, reason) VALUES ($1, $2, $3, $4, $5, $6)
+
+-- name: list_coverage
+SELECT
+    optic,
+    sum(received_seconds) AS received, sum(analysed_seconds) AS analysed, sum(masked_seconds) AS masked,
+    sum(lost_seconds) AS lost, sum(elapsed_seconds) AS elapsed,
+    (
+        SELECT impairments FROM coverage_reports AS latest
+        WHERE latest.optic = report.optic AND latest.start_time >= $1 AND latest.start_time < $2
+        ORDER BY latest.start_time DESC LIMIT 1
+    ) AS impairments
+FROM coverage_reports AS report
+WHERE start_time >= $1 AND start_time < $2 AND (cardinality($3::text[]) = 0 OR optic = ANY ($3)) AND optic > $4
+GROUP BY optic
+ORDER BY optic
+LIMIT $5
+
+-- name: list_gaps
+SELECT report.optic, gap.start_time, gap.duration, gap.kind, gap.reason
+FROM coverage_reports AS report JOIN coverage_gaps AS gap USING (report_id)
+WHERE report.start_time >= $1 AND report.start_time < $2 AND report.optic = ANY ($3::text[])
+
+-- name: use_sign_in
+INSERT INTO console_sign_ins (secret_digest, use_time) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING use_time
+
+-- name: expire_alerts
+DELETE FROM alerts WHERE alert_id IN (SELECT alert_id FROM alerts WHERE expire_time <= $1 LIMIT $2) RETURNING change
+
+-- name: expire_events
+DELETE FROM events WHERE event_id IN (SELECT event_id FROM events WHERE expire_time <= $1 LIMIT $2)
+
+-- name: expire_observations
+DELETE FROM observations WHERE ctid IN (SELECT ctid FROM observations WHERE expire_time <= $1 LIMIT $2)
+
+-- name: expire_coverage
+DELETE FROM coverage_reports WHERE report_id IN (SELECT report_id FROM coverage_reports WHERE expire_time <= $1 LIMIT $2)
+
+-- name: expire_sign_ins
+DELETE FROM console_sign_ins WHERE use_time <= $1
+
+-- name: list_audit_entries
+SELECT sequence, recorded_at, act, who, why, what, to_whom, case_reference, previous_hash, hash
+FROM audit_entries
+WHERE sequence > $1
+ORDER BY sequence
+LIMIT $2

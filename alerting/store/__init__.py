@@ -1,0 +1,1 @@
+"""Alerts, events, observations and coverage in PostgreSQL, which is the truth."""

@@ -1,0 +1,130 @@
+"""The redactor of one optic: a raw frame and what is known about it in, a picture that may be seen out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from anonymizer.domain import privacy, silhouette
+from anonymizer.domain.coasting import Area, Coasting, CoastingRules, areas_of
+from anonymizer.domain.frame import Basis, Frame, MaskedFrame, Planes, Size
+from anonymizer.domain.grid import Cells, Grid, grown
+from anonymizer.domain.plate import LearningRules, Motion, Occupancy, Plate
+from anonymizer.domain.privacy import Polygon
+from anonymizer.domain.stability import Stability, StabilityRules, State
+from anonymizer.domain.verdict import Verdict
+
+LEARNING_MARGIN: Final = 0.1
+"""Around a detection nothing is learned: share of its width and height, on every side. Low scores come with loose
+boxes."""
+CONFIDENT: Final = 0.3
+"""The score from which on one sighting is enough to start all waits under it anew."""
+EXPLAINED_BY_MOTION: Final = 0.15
+"""The share of a detection's cells that move from which on the detection is that of a passer-by. What does not move in
+it is then street between legs and arms, not somebody who stands."""
+UNVERDICTED_GROWTH: Final = 1
+"""Cells by which changes are grown while no verdict says how far a person reaches."""
+
+
+@dataclass(frozen=True, slots=True)
+class RedactionRules:
+    """All that can be set about masking; the defaults are those that the tests hold to."""
+
+    learning: LearningRules = field(default_factory=LearningRules)
+    coasting: CoastingRules = field(default_factory=CoastingRules)
+    stability: StabilityRules = field(default_factory=StabilityRules)
+
+
+class Redactor:
+    """Masks the frames of one optic, in order. Not safe for use from two threads at once.
+
+    Only empty street is ever shown: the output consists of the plate's pixels and solid fill, never of the frame's.
+    """
+
+    def __init__(self, rules: RedactionRules | None = None) -> None:
+        self.rules = rules or RedactionRules()
+        self._polygons: tuple[Polygon, ...] = ()
+        self._coasting = Coasting(self.rules.coasting)
+        self._stability = Stability(self.rules.stability)
+        self._plate: Plate | None = None
+        self._privacy: Cells | None = None
+
+    def protect(self, polygons: Sequence[Polygon]) -> None:
+        """Sets the static privacy masks from the next frame on.
+
+        Raises:
+            ValueError: a polygon is none, see `privacy.cells_under`; the masks before stay in force.
+        """
+        privacy.cells_under(Grid(Size(64, 64)), polygons)
+        self._polygons = tuple(polygons)
+        self._privacy = None
+
+    @property
+    def known_fraction(self) -> float:
+        """The share of the picture that the plate knows, 0..1."""
+        return 0.0 if self._plate is None else float(self._plate.known.mean())
+
+    def redact(self, frame: Frame, verdict: Verdict | None) -> MaskedFrame:
+        """Masks one frame.
+
+        Args:
+            frame: the picture; its capture time is the only clock.
+            verdict: what the detector said of it. One for another frame, or one with boxes that are none, counts as
+            none.
+        """
+        bound = verdict if verdict is not None and verdict.binds(frame.sequence) else None
+        plate = self._plate_for(frame.planes.size)
+        live = plate.grid.padded(frame.planes)
+        changed = plate.changed(live)
+        areas = self._coasting.update(bound, frame.captured)
+        state = self._stability.update(plate.known, changed, frame.captured)
+        if state is State.LOST:
+            plate.forget()
+        motion = Motion(changed, plate.moving(live))
+        shapes = changed | (motion.moving & ~plate.known)
+        if state in (State.SETTLED, State.LOST):
+            plate.observe(live, frame.captured, motion, _occupancy(plate.grid, bound, shapes))
+        return self._compose(frame, plate, shapes, areas, verdicted=bound is not None)
+
+    def _compose(
+        self, frame: Frame, plate: Plate, shapes: Cells, areas: Sequence[Area], *, verdicted: bool
+    ) -> MaskedFrame:
+        settled = self._stability.state is State.SETTLED
+        known = plate.known if settled else np.zeros_like(plate.known)
+        hidden = shapes if verdicted else grown(shapes, UNVERDICTED_GROWTH)
+        fill = silhouette.draw(plate.grid, known, hidden, areas, self._privacy_for(plate.grid))
+        painted: Planes = plate.grid.cropped(silhouette.paint(plate.grid, plate.planes, fill))
+        masked = float(np.count_nonzero(fill)) / fill.size
+        return MaskedFrame.compose(frame, painted, masked, Basis.VERDICT if verdicted else Basis.UNVERDICTED)
+
+    def _plate_for(self, size: Size) -> Plate:
+        if self._plate is None or self._plate.grid.size != size:
+            self._plate = Plate(Grid(size), self.rules.learning)
+            self._privacy = None
+            self._stability = Stability(self.rules.stability)
+            self._coasting.forget()
+        return self._plate
+
+    def _privacy_for(self, grid: Grid) -> Cells:
+        if self._privacy is None:
+            self._privacy = privacy.cells_under(grid, self._polygons)
+        return self._privacy
+
+
+def _occupancy(grid: Grid, verdict: Verdict | None, shapes: Cells) -> Occupancy | None:
+    """Which cells a verdict covers, and which of them may hold somebody who does not move."""
+    if verdict is None:
+        return None
+    covered, suspected, confirmed = (np.zeros(grid.shape, np.bool_) for _ in range(3))
+    for area, score in zip(areas_of(verdict), verdict.scores, strict=True):
+        wide = area.with_margin(LEARNING_MARGIN if score >= CONFIDENT else 0.0)
+        cover = grid.cover(wide.left, wide.top, wide.right, wide.bottom)
+        covered[cover] = True
+        moving = shapes[cover]
+        if np.count_nonzero(moving) < EXPLAINED_BY_MOTION * moving.size:
+            suspected[cover] = True
+            confirmed[cover] |= bool(score >= CONFIDENT)
+    return Occupancy(covered, suspected, grown(confirmed, 1))

@@ -1,0 +1,65 @@
+"""What the detector said of a frame, as far as masking needs it."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Boxes = npt.NDArray[np.float32]
+"""N x 4: left, top, right, bottom; 0..1 of the picture's width and height, origin at its top left corner."""
+
+
+class ObjectClass(enum.IntEnum):
+    """The classes that a mask has a colour for; the numbers are those of argo.type.v1.ObjectClass."""
+
+    UNSPECIFIED = 0
+    PERSON = 1
+    BICYCLE = 2
+    CAR = 3
+    MOTORCYCLE = 4
+    BUS = 5
+    TRAIN = 6
+    TRUCK = 7
+    ANIMAL = 8
+    LUGGAGE = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The detector looked at the frame `sequence` and saw these things, and nothing else, above its low threshold.
+
+    Attributes:
+        sequence: the number of the frame that was looked at.
+        boxes: float32, N x 4, see `Boxes`.
+        classes: int16, N, values of `ObjectClass`; others are painted as UNSPECIFIED.
+        scores: float32, N, 0..1.
+    """
+
+    sequence: int
+    boxes: Boxes
+    classes: npt.NDArray[np.int16]
+    scores: npt.NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        count = len(self.classes)
+        if self.boxes.shape != (count, 4) or self.scores.shape != (count,):
+            raise ValueError(f"boxes {self.boxes.shape}, classes {self.classes.shape}, scores {self.scores.shape}")
+
+    @classmethod
+    def empty(cls, sequence: int) -> Verdict:
+        """Looked, and there is nothing."""
+        return cls(sequence, np.empty((0, 4), np.float32), np.empty(0, np.int16), np.empty(0, np.float32))
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether it can be believed: every number is finite, every box has its corners in order."""
+        if not np.isfinite(self.boxes).all() or not np.isfinite(self.scores).all():
+            return False
+        return bool((self.boxes[:, :2] <= self.boxes[:, 2:]).all())
+
+    def binds(self, sequence: int) -> bool:
+        """Whether this is a usable verdict for the frame `sequence`, and for no other."""
+        return self.sequence == sequence and self.is_sound

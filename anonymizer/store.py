@@ -1,0 +1,156 @@
+"""The recording store: sealed objects in a local folder or an S3-compatible bucket, through obstore."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Final
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
+from obstore.store import LocalStore, ObjectStore, from_url
+
+from anonymizer.domain.segments import KEYS, SEGMENTS, KeyScope, SegmentName, is_due
+from anonymizer.sealing import Seal, new_data_key
+from mesh.errors import NotFound, StartupError, Unavailable
+
+# obstore raises Python's own errors where there is one.
+_ABSENT: Final = (NotFoundError, FileNotFoundError)
+_PRESENT: Final = (AlreadyExistsError, FileExistsError)
+_KNOWN_KEYS: Final = 4096
+"""Data keys kept in memory: those of 600 optics for today and the days that are being read."""
+
+
+class RecordingStore:
+    """Seals segments and keeps them.
+
+    Args:
+        objects: where they lie.
+        wrapping_key: wraps the data keys.
+    """
+
+    def __init__(self, objects: ObjectStore, wrapping_key: bytes) -> None:
+        self._objects = objects
+        self._wrapping = Seal(wrapping_key)
+        self._seals: dict[KeyScope, Seal] = {}
+
+    async def write(self, segment: SegmentName, content: bytes) -> None:
+        """Seals a segment and puts it into the store.
+
+        Raises:
+            Unavailable: the store does not take it now: it is full, gone, or refuses us.
+        """
+        try:
+            seal = await self._seal_for(segment.scope)
+            await obstore.put_async(self._objects, segment.name, seal.close(segment.name, content))
+        except (BaseError, OSError) as error:
+            raise _unavailable(error) from error
+
+    async def read(self, segment: SegmentName) -> bytes:
+        """The content of a segment.
+
+        Raises:
+            NotFound: it, or its key, is not there or no longer.
+            SealBrokenError: it was changed, or the wrapping key is another one.
+            Unavailable: the store does not answer.
+        """
+        try:
+            seal = await self._existing_seal(segment.scope)
+            sealed = await self._get(segment.name)
+        except _ABSENT as error:
+            raise NotFound("the segment is not there", reason="SEGMENT_NOT_FOUND") from error
+        except (BaseError, OSError) as error:
+            raise _unavailable(error) from error
+        return seal.open(segment.name, sealed)
+
+    async def segments(self) -> AsyncIterator[SegmentName]:
+        """Every segment in the store.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        async for name in self._names(SEGMENTS):
+            yield SegmentName.parse(name)
+
+    async def erase_due(self, now: datetime) -> int:
+        """Erases every segment and every day's key whose term is over.
+
+        Returns:
+            How many segments were erased.
+
+        Raises:
+            Unavailable: the store does not answer; what was erased stays erased.
+        """
+        erased = 0
+        for prefix in (SEGMENTS, KEYS):
+            due = [name async for name in self._names(prefix) if is_due(name, now)]
+            for name in due:
+                try:
+                    await obstore.delete_async(self._objects, name)
+                except _ABSENT:
+                    continue
+                except (BaseError, OSError) as error:
+                    raise _unavailable(error) from error
+                erased += prefix == SEGMENTS
+        self._seals = {scope: seal for scope, seal in self._seals.items() if not is_due(scope.name, now)}
+        return erased
+
+    async def _names(self, prefix: str) -> AsyncIterator[str]:
+        try:
+            async for batch in obstore.list(self._objects, prefix=prefix):
+                for item in batch:
+                    yield item["path"]
+        except (BaseError, OSError) as error:
+            raise _unavailable(error) from error
+
+    async def _seal_for(self, scope: KeyScope) -> Seal:
+        try:
+            return await self._existing_seal(scope)
+        except _ABSENT:
+            pass
+        wrapped = self._wrapping.close(scope.name, new_data_key())
+        try:
+            await obstore.put_async(self._objects, scope.name, wrapped, mode="create")
+        except _PRESENT:
+            # Another replica was first: its key is the day's key.
+            return await self._existing_seal(scope)
+        return self._remember(scope, wrapped)
+
+    async def _existing_seal(self, scope: KeyScope) -> Seal:
+        known = self._seals.get(scope)
+        return known if known is not None else self._remember(scope, await self._get(scope.name))
+
+    def _remember(self, scope: KeyScope, wrapped: bytes) -> Seal:
+        if len(self._seals) >= _KNOWN_KEYS:
+            self._seals.clear()
+        seal = self._seals[scope] = Seal(self._wrapping.open(scope.name, wrapped))
+        return seal
+
+    async def _get(self, name: str) -> bytes:
+        result = await obstore.get_async(self._objects, name)
+        return bytes(await result.bytes_async())
+
+
+def open_objects(url: str) -> ObjectStore:
+    """The store behind a URL: `file:///folder`, which is made when it is not there, or `s3://bucket/prefix`.
+
+    Raises:
+        StartupError: the URL names no store that is known, or the folder cannot be made.
+    """
+    try:
+        if url.startswith("file://"):
+            return LocalStore.from_url(url, mkdir=True)
+        return from_url(url)
+    except (BaseError, OSError, ValueError) as error:
+        raise StartupError(
+            f"the recording store cannot be opened ({type(error).__name__})", "check ARGO_RECORDING_URL"
+        ) from None
+
+
+def _unavailable(error: Exception) -> Unavailable:
+    # The store's own words may carry a URL with credentials; the kind of the error is enough to act on.
+    return Unavailable(
+        f"the recording store does not answer ({type(error).__name__})",
+        reason="STORE_UNAVAILABLE",
+        metadata={"error": type(error).__name__},
+    )

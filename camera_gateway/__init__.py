@@ -1,0 +1,1 @@
+"""camera_gateway: turns cameras into frames with a true capture time."""

@@ -1,0 +1,109 @@
+"""What came of the frames of one optic: counters, coverage, metrics. It hears the source and the road."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import TYPE_CHECKING
+
+from argo.anonymizer.v1 import redaction_service_pb2 as redaction
+from camera_gateway.domain.coverage import CoverageLedger, Stage
+from camera_gateway.domain.tracks import TrackCount
+
+if TYPE_CHECKING:
+    from argo.detector.v1 import detection_service_pb2 as detection
+    from camera_gateway.metrics import GatewayMetrics
+
+
+@dataclasses.dataclass(slots=True)
+class Counts:
+    """Frame counts since the session began; the names are those of the contract."""
+
+    frames_received: int = 0
+    frames_sent: int = 0
+    frames_analysed: int = 0
+    frames_masked: int = 0
+    frames_unverdicted: int = 0
+    unmasked_frames_out: int = 0
+    frames_superseded: int = 0
+    frames_held_back: int = 0
+    frames_broken: int = 0
+    events: int = 0
+
+
+class Tally:
+    """Counts for one optic."""
+
+    def __init__(self, optic: str, metrics: GatewayMetrics) -> None:
+        self._optic = optic
+        self._metrics = metrics
+        self._stream_unmasked = 0
+        self.counts = Counts()
+        self.tracks = TrackCount()
+        self.coverage = CoverageLedger(time.time())
+        self.width = 0
+        self.height = 0
+
+    def on_received(self, pictures: int, width: int, height: int) -> None:
+        """Pictures were decoded."""
+        self.counts.frames_received += pictures
+        self.width, self.height = width, height
+        self._metrics.received.labels(self._optic).inc(pictures)
+        self.coverage.on_frame(Stage.RECEIVED, time.time())
+
+    def on_broken(self, units: int) -> None:
+        """Coded pictures did not decode."""
+        self.counts.frames_broken += units
+        self._drop("broken", units)
+
+    def on_dropped(self, reason: str, count: int) -> None:
+        """Pictures were left out."""
+        if reason == "still":
+            self.counts.frames_held_back += count
+            self.coverage.explain(Stage.ANALYSED, reason)
+        self._drop(reason, count)
+
+    def on_sent(self) -> None:
+        """See `RoadListener`."""
+        self.counts.frames_sent += 1
+        self._metrics.sent.labels(self._optic).inc()
+
+    def on_superseded(self) -> None:
+        """See `RoadListener`."""
+        self.counts.frames_superseded += 1
+        self._drop("superseded", 1)
+
+    def on_verdict(self, verdict: detection.Verdict, seconds: float) -> None:
+        """See `RoadListener`."""
+        self.counts.frames_analysed += 1
+        self.counts.events += len(verdict.fired_rules)
+        self.tracks.on_verdict(found.track for found in verdict.detections)
+        self._metrics.verdict_seconds.observe(seconds)
+        self.coverage.on_frame(Stage.ANALYSED, time.time())
+
+    def on_no_verdict(self, reason: str) -> None:
+        """See `RoadListener`."""
+        self._metrics.unverdicted.labels(self._optic, reason).inc()
+        self.coverage.explain(Stage.ANALYSED, reason)
+
+    def on_masked(self, result: redaction.RedactResponse, seconds: float) -> None:
+        """See `RoadListener`."""
+        self.counts.frames_masked += 1
+        self.counts.frames_unverdicted += result.basis != redaction.RedactResponse.BASIS_VERDICT
+        # The anonymizer counts from the start of its stream; a smaller number is a new stream.
+        new = result.unmasked_frames_out - self._stream_unmasked
+        self._stream_unmasked = result.unmasked_frames_out
+        breach = new if new >= 0 else result.unmasked_frames_out
+        self.counts.unmasked_frames_out += breach
+        self._metrics.unmasked_out.labels(self._optic).inc(breach)
+        self._metrics.masked.labels(self._optic).inc()
+        self._metrics.masked_seconds.observe(seconds)
+        self.coverage.on_frame(Stage.MASKED, time.time())
+
+    def on_not_masked(self, reason: str) -> None:
+        """See `RoadListener`."""
+        self.coverage.explain(Stage.MASKED, reason)
+        self._drop(reason, 1)
+
+    def _drop(self, reason: str, count: int) -> None:
+        self._metrics.dropped.labels(self._optic, reason).inc(count)

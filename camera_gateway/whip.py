@@ -1,0 +1,297 @@
+"""WHIP (RFC 9725): cameras that publish to the gateway over WebRTC.
+
+One endpoint per optic, ``POST /whip/{device}/{optic}`` with an SDP offer and the optic's bearer token. The answer names
+the session's resource; DELETE on it ends the session, and so do silence and the end of the lease. Only video is
+accepted: audio is answered inactive and drained unheard.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import re
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+import aioice.ice
+import structlog
+from aiohttp import web
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from av.video.frame import VideoFrame
+
+from camera_gateway.domain import networks
+from camera_gateway.domain.clock import ARRIVAL_UNCERTAINTY, CaptureTime, TimeSource
+from camera_gateway.domain.liveness import Reason
+from camera_gateway.domain.slot import NewestSlot
+from camera_gateway.sources import Listener, Outcome, SourceError, deliver
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from camera_gateway.decoding import Sampler
+
+log = structlog.get_logger(__name__)
+
+MAX_OFFER_BYTES: Final = 64 * 1024
+ID: Final = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
+
+
+class WhipSession:
+    """One publisher: a peer connection whose video is always drained into a one-place slot."""
+
+    def __init__(self) -> None:
+        self.resource = secrets.token_urlsafe(16)
+        self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.ended = asyncio.Event()
+        self.connected = asyncio.Event()
+        self._newest: NewestSlot[tuple[VideoFrame, float, float]] = NewestSlot()
+        self._filled = asyncio.Event()
+        self._drains: set[asyncio.Task[None]] = set()
+        self._closing: asyncio.Task[None] | None = None
+        self.peer.on("track", self._on_track)
+        self.peer.on("connectionstatechange", self._on_state)
+
+    async def answer(self, offer: str) -> str:
+        """The answer to an SDP offer.
+
+        Raises:
+            ValueError: the offer cannot be used.
+        """
+        await self.peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+        video = 0
+        for transceiver in self.peer.getTransceivers():
+            if transceiver.kind != "video" or video:
+                transceiver.direction = "inactive"
+                continue
+            video += 1
+            transceiver.direction = "recvonly"
+        if not video:
+            raise ValueError("the offer has no video")
+        await self.peer.setLocalDescription(await self.peer.createAnswer())
+        return self.peer.localDescription.sdp
+
+    async def frames(self) -> AsyncIterator[tuple[VideoFrame, float, float]]:
+        """Frames with their arrival (Unix time, monotonic), newest first come; ends with the session."""
+        while not self.ended.is_set():
+            item = self._newest.take()
+            if item is not None:
+                yield item
+                continue
+            self._filled.clear()
+            await self._filled.wait()
+
+    def superseded(self) -> int:
+        """Frames that gave way to newer ones since the last call."""
+        count, self._newest.replaced = self._newest.replaced, 0
+        return count
+
+    async def close(self) -> None:
+        """End the session."""
+        self.ended.set()
+        self._filled.set()
+        for drain in self._drains:
+            drain.cancel()
+        if self._closing is None:
+            self._closing = asyncio.create_task(self.peer.close(), name="whip-close")
+        # aiortc's close cannot be cancelled and begun again.
+        await asyncio.shield(self._closing)
+
+    def _on_track(self, track: MediaStreamTrack) -> None:
+        # aiortc queues without bound what nobody reads: every track is drained, whatever it carries.
+        drain = asyncio.create_task(self._drain(track), name=f"drain-{track.kind}")
+        self._drains.add(drain)
+        drain.add_done_callback(self._drains.discard)
+
+    async def _drain(self, track: MediaStreamTrack) -> None:
+        with contextlib.suppress(MediaStreamError):
+            while True:
+                frame = await track.recv()
+                if isinstance(frame, VideoFrame):
+                    self._newest.put((frame, time.time(), time.monotonic()))
+                    self._filled.set()
+        if track.kind == "video":
+            self.ended.set()
+            self._filled.set()
+
+    async def _on_state(self) -> None:
+        if self.peer.connectionState == "connected":
+            self.connected.set()
+        elif self.peer.connectionState in ("failed", "closed"):
+            self.ended.set()
+            self._filled.set()
+
+
+class WhipSource:
+    """An optic that publishes; `run` waits for a publisher and lasts as long as its session.
+
+    Args:
+        pool: where scaling runs.
+        make_sampler: makes the sampler of a session.
+    """
+
+    def __init__(self, pool: Executor, make_sampler: Callable[[], Sampler]) -> None:
+        self._pool = pool
+        self._make_sampler = make_sampler
+        self._offered: asyncio.Queue[WhipSession] = asyncio.Queue(1)
+        self._current: WhipSession | None = None
+
+    @property
+    def taken(self) -> bool:
+        """Whether a publisher is there already."""
+        return self._current is not None or self._offered.full()
+
+    def offer(self, session: WhipSession) -> bool:
+        """Accept a publisher; False when there is one already."""
+        if self.taken:
+            return False
+        self._offered.put_nowait(session)
+        return True
+
+    async def run(self, listener: Listener) -> None:
+        """Wait for a publisher and deliver its pictures.
+
+        Raises:
+            SourceError: the session ended.
+        """
+        try:
+            self._current = await self._offered.get()
+            session = self._current
+            listener.on_connected()
+            sampler = self._make_sampler()
+            loop = asyncio.get_running_loop()
+            async for frame, arrived, arrival in session.frames():
+                captured = CaptureTime(arrived, ARRIVAL_UNCERTAINTY, TimeSource.ARRIVAL)
+                outcome = Outcome()
+                if skipped := session.superseded():
+                    outcome.dropped["superseded"] = skipped
+                await loop.run_in_executor(self._pool, sampler.sample, frame, captured, arrival, outcome)
+                deliver(outcome, listener)
+            raise SourceError(Reason.END_OF_STREAM, "the publisher ended the session")
+        finally:
+            session_, self._current = self._current, None
+            if session_ is not None:
+                await session_.close()
+
+
+SourceFinder = Callable[[str], WhipSource | None]
+TokenFinder = Callable[[str], str | None]
+
+
+class WhipEndpoint:
+    """The HTTP side.
+
+    Args:
+        find_source: the source of an optic (resource name) that this replica works on, or None.
+        find_token: the bearer token of an optic, or None.
+        allowed: the networks from which publishers may come.
+    """
+
+    def __init__(self, find_source: SourceFinder, find_token: TokenFinder, allowed: Sequence[networks.Network]) -> None:
+        self._find_source = find_source
+        self._find_token = find_token
+        self._allowed = allowed
+        if any(network.is_loopback for network in allowed):
+            offer_loopback()
+        self._sessions: dict[str, tuple[str, WhipSession]] = {}
+
+    def application(self) -> web.Application:
+        """The routes."""
+        application = web.Application(client_max_size=MAX_OFFER_BYTES)
+        application.router.add_post("/whip/{device}/{optic}", self._publish)
+        application.router.add_delete("/whip/{device}/{optic}/{session}", self._end)
+        application.router.add_options("/whip/{device}/{optic}", self._options)
+        application.on_shutdown.append(self._shutdown)
+        return application
+
+    async def _publish(self, request: web.Request) -> web.Response:
+        optic = self._authorise(request)
+        if request.content_type != "application/sdp":
+            raise web.HTTPUnsupportedMediaType(text="send an SDP offer as application/sdp")
+        source = self._find_source(optic)
+        if source is None:
+            raise web.HTTPNotFound(text="this optic is not published here now")
+        if source.taken:
+            raise web.HTTPConflict(text="this optic has a publisher already")
+        offer = restrict_candidates(await request.text(), self._allowed)
+        session = WhipSession()
+        try:
+            answer = await session.answer(offer)
+        except Exception as error:  # noqa: BLE001  # aiortc raises whatever its parser stumbles over
+            await session.close()
+            log.info("whip.offer_refused", optic=optic, error=type(error).__name__)
+            raise web.HTTPBadRequest(text="the offer cannot be used: send H.264 or VP8 video") from None
+        if not source.offer(session):
+            await session.close()
+            raise web.HTTPConflict(text="this optic has a publisher already")
+        self._forget_ended()
+        self._sessions[session.resource] = (optic, session)
+        log.info("whip.session_started", optic=optic)
+        location = f"{request.path}/{session.resource}"
+        return web.Response(status=201, text=answer, content_type="application/sdp", headers={"Location": location})
+
+    async def _end(self, request: web.Request) -> web.Response:
+        optic = self._authorise(request)
+        held = self._sessions.get(request.match_info["session"])
+        if held is None or held[0] != optic:
+            raise web.HTTPNotFound(text="no such session")
+        del self._sessions[request.match_info["session"]]
+        await held[1].close()
+        log.info("whip.session_ended", optic=optic)
+        return web.Response(status=200)
+
+    async def _options(self, _: web.Request) -> web.Response:
+        return web.Response(status=204, headers={"Accept-Post": "application/sdp"})
+
+    def _authorise(self, request: web.Request) -> str:
+        """The optic of the request; refused without its token, whether or not the optic exists."""
+        device, optic = request.match_info["device"], request.match_info["optic"]
+        name = f"devices/{device}/optics/{optic}"
+        if not (ID.fullmatch(device) and ID.fullmatch(optic)):
+            raise web.HTTPNotFound(text="no such optic")
+        if request.remote is None or not networks.is_inside(request.remote, self._allowed):
+            raise web.HTTPForbidden(text="publishers come from the camera networks")
+        expected = self._find_token(name)
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        # Compared even where no token is expected, so that the time tells nothing.
+        equal = hmac.compare_digest((expected or "").encode(), token.strip().encode())
+        if expected is None or scheme.lower() != "bearer" or not equal:
+            raise web.HTTPUnauthorized(text="unauthorised", headers={"WWW-Authenticate": "Bearer"})
+        return name
+
+    def _forget_ended(self) -> None:
+        self._sessions = {key: held for key, held in self._sessions.items() if not held[1].ended.is_set()}
+
+    async def _shutdown(self, _: web.Application) -> None:
+        await asyncio.gather(*(session.close() for _, session in self._sessions.values()))
+
+
+def offer_loopback() -> None:
+    """Let ICE offer 127.0.0.1 too: aioice leaves it out, and a laptop without a network has nothing else."""
+    found = aioice.ice.get_host_addresses
+    if getattr(found, "with_loopback", False):
+        return
+
+    def with_loopback(use_ipv4: bool, use_ipv6: bool) -> list[str]:  # noqa: FBT001  # aioice's signature
+        return [*found(use_ipv4, use_ipv6), *(["127.0.0.1"] if use_ipv4 else [])]
+
+    with_loopback.with_loopback = True  # type: ignore[attr-defined]
+    aioice.ice.get_host_addresses = with_loopback
+
+
+def restrict_candidates(offer: str, allowed: Sequence[networks.Network]) -> str:
+    """The offer without the ICE candidates whose address is outside ``allowed`` or is a name: they are not dialled."""
+    return "\r\n".join(line for line in offer.splitlines() if _may_stay(line, allowed)) + "\r\n"
+
+
+def _may_stay(line: str, allowed: Sequence[networks.Network]) -> bool:
+    if not line.startswith("a=candidate:"):
+        return True
+    fields = line.split()
+    try:
+        return networks.is_inside(fields[4], allowed)
+    except (IndexError, ValueError):
+        return False

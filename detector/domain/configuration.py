@@ -1,0 +1,96 @@
+"""What an optic's configuration asks of the detector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from detector.domain.rules import ClassFilter, Rule
+from detector.domain.rules.line_crossing import Direction, LineCrossing
+from detector.domain.rules.zone_intrusion import ZoneIntrusion
+from detector.domain.scene import Places
+
+if TYPE_CHECKING:
+    from detector.domain.detections import ObjectClass
+    from detector.domain.rules.schedule import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class LineParameters:
+    """Parameters of LineDetector/Crossed.
+
+    Attributes:
+        line: resource name.
+        direction: which crossings count.
+    """
+
+    line: str
+    direction: Direction
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneParameters:
+    """Parameters of FieldDetector/ObjectsInside.
+
+    Attributes:
+        zone: resource name.
+        minimum_dwell: seconds.
+    """
+
+    zone: str
+    minimum_dwell: float
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSpecification:
+    """One rule as the registry has it.
+
+    Attributes:
+        name: resource name.
+        version: grows with every change.
+        mode: number of argo.registry.v1.Rule.Mode, passed on to whoever receives the event.
+        priority: number of argo.registry.v1.Priority, likewise.
+        classes: the classes that it looks at; none means all.
+        schedules: when it runs; none means always.
+        parameters: what it watches for.
+    """
+
+    name: str
+    version: int
+    mode: int
+    priority: int
+    classes: frozenset[ObjectClass]
+    schedules: tuple[Schedule, ...]
+    parameters: LineParameters | ZoneParameters
+
+    def build(self, places: Places) -> Rule:
+        """The rule, with an empty memory.
+
+        Raises:
+            KeyError: its place is not among the optic's places.
+        """
+        classes = ClassFilter(self.classes)
+        match self.parameters:
+            case LineParameters(line, direction):
+                return LineCrossing(line, places.lines[line], direction, classes)
+            case ZoneParameters(zone, minimum_dwell):
+                return ZoneIntrusion(zone, places.zones[zone], minimum_dwell, classes)
+
+
+@dataclass(frozen=True, slots=True)
+class OpticConfiguration:
+    """One version of an optic's configuration.
+
+    Attributes:
+        optic: resource name, `devices/{device}/optics/{optic}`.
+        site: resource name, `sites/{site}`.
+        version: grows with every change.
+        places: its zones and lines.
+        rules: those that run.
+    """
+
+    optic: str
+    site: str = ""
+    version: int = 0
+    places: Places = field(default_factory=Places)
+    rules: tuple[RuleSpecification, ...] = ()

@@ -1,0 +1,113 @@
+"""What a detector says about one frame."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Boxes = npt.NDArray[np.float32]
+"""N x 4: left, top, right, bottom in pixels of the analysed frame, origin at its top left corner."""
+Scores = npt.NDArray[np.float32]
+"""N, in 0..1."""
+Classes = npt.NDArray[np.int16]
+"""N, values of ObjectClass."""
+
+
+class ObjectClass(enum.IntEnum):
+    """The only things that ARGO looks for. A model's other classes are cut off before it is stored."""
+
+    PERSON = 1
+    BICYCLE = 2
+    CAR = 3
+    MOTORCYCLE = 4
+    BUS = 5
+    TRAIN = 6
+    TRUCK = 7
+    ANIMAL = 8
+    LUGGAGE = 9
+
+
+OVERLAP_LIMIT: Final = 0.5
+"""Intersection over union above which two boxes of one class are taken for one object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detections:
+    """Boxes of one frame, highest score first.
+
+    Attributes:
+        boxes: float32, N x 4, pixels of the analysed frame.
+        scores: float32, N.
+        classes: int16, N.
+    """
+
+    boxes: Boxes
+    scores: Scores
+    classes: Classes
+
+    def __post_init__(self) -> None:
+        count = len(self.scores)
+        if self.boxes.shape != (count, 4) or self.classes.shape != (count,):
+            raise ValueError(f"boxes {self.boxes.shape}, scores {self.scores.shape}, classes {self.classes.shape}")
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @classmethod
+    def none(cls) -> Detections:
+        """Looked, and found nothing."""
+        return cls(np.empty((0, 4), np.float32), np.empty(0, np.float32), np.empty(0, np.int16))
+
+    def where(self, keep: npt.NDArray[np.bool_] | npt.NDArray[np.intp]) -> Detections:
+        """The detections at these positions."""
+        return Detections(self.boxes[keep], self.scores[keep], self.classes[keep])
+
+
+def overlaps(left: Boxes, right: Boxes) -> npt.NDArray[np.float32]:
+    """Intersection over union of every pair, float32, len(left) x len(right). Boxes without area overlap nothing."""
+    widths: npt.NDArray[np.float32] = np.minimum(left[:, None, 2], right[:, 2]) - np.maximum(
+        left[:, None, 0], right[:, 0]
+    )
+    heights = np.minimum(left[:, None, 3], right[:, 3]) - np.maximum(left[:, None, 1], right[:, 1])
+    intersection = np.maximum(widths, 0.0) * np.maximum(heights, 0.0)
+    union = areas(left)[:, None] + areas(right) - intersection
+    overlap: npt.NDArray[np.float32] = np.divide(
+        intersection, union, out=np.zeros_like(intersection), where=union > 0.0
+    )
+    return overlap
+
+
+def areas(boxes: Boxes) -> npt.NDArray[np.float32]:
+    """Area of each box in square pixels, float32, N; zero for a box turned inside out."""
+    sides: npt.NDArray[np.float32] = np.maximum(boxes[:, 2:] - boxes[:, :2], 0.0)
+    return sides[:, 0] * sides[:, 1]
+
+
+def suppress(detections: Detections, limit: float = OVERLAP_LIMIT) -> Detections:
+    """Greedy non-maximum suppression within each class.
+
+    Args:
+        detections: highest score first.
+        limit: a box that overlaps a better one of its class by more than this is dropped.
+    """
+    same_class = detections.classes[:, None] == detections.classes[None, :]
+    covers = (overlaps(detections.boxes, detections.boxes) > limit) & same_class
+    keep = np.ones(len(detections), dtype=np.bool_)
+    for index in np.flatnonzero(np.triu(covers, 1).any(axis=1)):
+        if keep[index]:
+            keep[index + 1 :] &= ~covers[index, index + 1 :]
+    return detections.where(keep)
+
+
+def ordered(boxes: Boxes, scores: Scores, classes: Sequence[int] | Classes) -> Detections:
+    """Detections sorted by falling score; equal scores keep their order."""
+    order = np.argsort(-scores, kind="stable")
+    numbers = np.asarray(classes, dtype=np.int16)
+    return Detections(boxes[order].astype(np.float32), scores[order].astype(np.float32), numbers[order])

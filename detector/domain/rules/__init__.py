@@ -1,0 +1,67 @@
+"""The rules that watch a scene: one small class each, all with the same two methods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from detector.domain.detections import ObjectClass
+    from detector.domain.scene import Scene
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """Why a rule fired. With the rule's identity beside it, it explains itself.
+
+    Attributes:
+        time: capture time of the deciding frame, seconds.
+        start_time: when what it is about began, seconds.
+        quantity: what was measured.
+        unit: in which unit.
+        value: how much.
+        threshold: what it passed.
+        uncertainty: `value` lies within this much on either side; 0 when not known.
+        tracks: the tracks concerned.
+        classes: their classes, in the same order.
+        box: around them: left, top, right, bottom, pixels.
+    """
+
+    time: float
+    start_time: float
+    quantity: str
+    unit: str
+    value: float
+    threshold: float
+    uncertainty: float
+    tracks: tuple[int, ...]
+    classes: tuple[ObjectClass, ...]
+    box: tuple[float, float, float, float]
+
+
+class Rule(Protocol):
+    """Something to watch for. Pure: time comes with the scene."""
+
+    topic: str
+    """Its kind, in ONVIF's words."""
+    place: str
+    """Resource name of the zone or line that it watches."""
+
+    def step(self, scene: Scene) -> list[Firing]:
+        """Take one analysed frame; the firings of this frame."""
+
+    def reset(self) -> None:
+        """Forget everything, as when the rule's schedule ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassFilter:
+    """The classes that a rule looks at; none means all."""
+
+    classes: Collection[ObjectClass] = frozenset()
+
+    def admits(self, object_class: ObjectClass) -> bool:
+        """Whether the rule looks at this class."""
+        return not self.classes or object_class in self.classes

@@ -1,0 +1,92 @@
+{{/* The restricted level of the Pod Security Standards, for every pod of the chart. */}}
+{{- define "argo.podSecurity" -}}
+automountServiceAccountToken: false
+# Service links would put variables such as ARGO_REGISTRY_PORT into the environment, which the settings refuse as unknown.
+enableServiceLinks: false
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 10001
+  runAsGroup: 10001
+  fsGroup: 10001
+  fsGroupChangePolicy: OnRootMismatch
+  seccompProfile:
+    type: RuntimeDefault
+{{- with .root.Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "argo.containerSecurity" -}}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities:
+    drop: [ALL]
+{{- end -}}
+
+{{/* The settings that every service has (mesh/settings.py). */}}
+{{- define "argo.commonEnv" -}}
+{{- $values := .root.Values -}}
+- name: ARGO_GRPC_LISTEN
+  value: "0.0.0.0:8443"
+- name: ARGO_HTTP_LISTEN
+  value: "0.0.0.0:9090"
+- name: ARGO_GRPC_REFLECTION
+  value: {{ $values.grpcReflection | quote }}
+- name: ARGO_TLS_CERTIFICATE
+  value: /etc/argo/tls/tls.crt
+- name: ARGO_TLS_KEY
+  value: /etc/argo/tls/tls.key
+- name: ARGO_TLS_CA
+  value: /etc/argo/tls/ca.crt
+- name: ARGO_TRUST_DOMAIN
+  value: {{ $values.trustDomain | quote }}
+- name: ARGO_ENVIRONMENT
+  value: {{ $values.environment | quote }}
+- name: ARGO_LOG_FORMAT
+  value: json
+- name: ARGO_LOG_LEVEL
+  value: {{ $values.log.level | quote }}
+{{- with $values.tracing.endpoint }}
+- name: ARGO_OTLP_ENDPOINT
+  value: {{ . | quote }}
+{{- end }}
+- name: ARGO_TRACE_SAMPLE_RATIO
+  value: {{ $values.tracing.sampleRatio | quote }}
+- name: ARGO_DRAIN_DELAY_SECONDS
+  value: {{ $values.shutdown.drainDelaySeconds | quote }}
+- name: ARGO_SHUTDOWN_GRACE_SECONDS
+  value: {{ $values.shutdown.graceSeconds | quote }}
+{{- end -}}
+
+{{/* A variable whose value is a key of a Secret that the chart does not own. */}}
+{{- define "argo.secretEnv" -}}
+- name: {{ .name }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ .secret.existingSecret }}
+      key: {{ .secret.key }}
+{{- end -}}
+
+{{/*
+startup waits for the warm-up (a model compiles for minutes), readiness follows health, liveness asks only whether the
+event loop turns: a restart heals no dependency.
+*/}}
+{{- define "argo.probes" -}}
+startupProbe:
+  httpGet: {path: /readyz, port: http}
+  periodSeconds: 2
+  failureThreshold: {{ (index .root.Values .key).startupFailureThreshold }}
+readinessProbe:
+  httpGet: {path: /readyz, port: http}
+  periodSeconds: 5
+  timeoutSeconds: 2
+livenessProbe:
+  httpGet: {path: /healthz, port: http}
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 3
+{{- end -}}

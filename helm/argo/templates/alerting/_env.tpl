@@ -1,0 +1,22 @@
+{{/* alerting/settings.py */}}
+{{- define "argo.alerting.env" -}}
+{{- $root := .root -}}
+- name: ARGO_NATS_URL
+  value: {{ $root.Values.nats.url | quote }}
+{{ include "argo.secretEnv" (dict "name" "ARGO_POSTGRES_DSN" "secret" $root.Values.alerting.postgres) }}
+- name: ARGO_WEB_LISTEN
+  value: "0.0.0.0:8080"
+- name: ARGO_REGISTRY
+  value: {{ include "argo.target" (dict "root" $root "component" "registry" "key" "registry") | quote }}
+- name: ARGO_ANONYMIZER
+  value: {{ include "argo.target" (dict "root" $root "component" "anonymizer" "key" "anonymizer") | quote }}
+- name: ARGO_CAMERA_GATEWAY
+  value: {{ include "argo.target" (dict "root" $root "component" "camera-gateway" "key" "cameraGateway") | quote }}
+- name: ARGO_WHEP_ORIGINS
+  value: {{ $root.Values.origins.live | quote }}
+- name: ARGO_AUTHORITIES
+  value: {{ join "," $root.Values.alerting.authorities | quote }}
+{{- if $root.Values.alerting.console.existingSecret }}
+{{ include "argo.secretEnv" (dict "name" "ARGO_CONSOLE_TOKEN" "secret" $root.Values.alerting.console) }}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,9 @@
+{{/* registry/settings.py */}}
+{{- define "argo.registry.env" -}}
+{{- $registry := .root.Values.registry -}}
+{{ include "argo.secretEnv" (dict "name" "ARGO_POSTGRES_DSN" "secret" $registry.postgres) }}
+- name: ARGO_CAMERA_NETWORKS
+  value: {{ join "," .root.Values.cameraNetworks | quote }}
+- name: ARGO_LEASE_SECONDS
+  value: {{ $registry.leaseSeconds | quote }}
+{{- end -}}

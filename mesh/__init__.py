@@ -1,0 +1,1 @@
+"""The plumbing that the services of ARGO share. It knows no service."""

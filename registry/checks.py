@@ -1,0 +1,237 @@
+"""Checks of whole records: each unpacks a message and lets the domain judge its fields, all of them at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from argo.registry.v1 import scene_pb2, site_pb2
+from argo.type.v1 import geometry_pb2, object_class_pb2
+from mesh.errors import FailedPrecondition, FieldViolation
+from registry.domain import fields
+from registry.domain.fields import Violations
+from registry.domain.geometry import (
+    MINIMUM_CALIBRATION_POINTS,
+    Point,
+    inside_picture,
+    polygon_problems,
+    polyline_problems,
+)
+from registry.domain.names import NamePattern, ancestor
+from registry.domain.network import CameraNetworks, DeviceAddress, address_problem
+
+_SITE = NamePattern(("sites",))
+_MAXIMUM_PARTS = 64
+_MAXIMUM_FRAME_RATE = 60
+_MAXIMUM_WIDTH = 7680
+_MAXIMUM_VIEWERS = 1000
+_HIGHEST_MOUNT_METRES = 500
+_LONGEST_DWELL_SECONDS = 24 * 3600
+
+
+def check_site(site: site_pb2.Site, _networks: CameraNetworks) -> list[FieldViolation]:
+    """A site: a name for people and a point on earth."""
+    found = Violations("site")
+    found.add("display_name", fields.text_problem(site.display_name, required=True))
+    _check_texts(found, site, ("address", "district", "lot", "owner"))
+    found.require("location", given=site.HasField("location"))
+    found.add("location.latitude", fields.range_problem(site.location.latitude, -90, 90))
+    found.add("location.longitude", fields.range_problem(site.location.longitude, -180, 180))
+    return found.found
+
+
+def check_device(device: site_pb2.Device, networks: CameraNetworks) -> list[FieldViolation]:
+    """A device. What admission asks for may still be missing: the record can be made before its papers are complete."""
+    found = Violations("device")
+    _check_texts(found, device, ("display_name", "model", "serial_number", "firmware_version"))
+    if device.site and not _SITE.matches(device.site):
+        found.add("site", f"must be {_SITE}")
+    if device.address:
+        found.add("address", address_problem(device.address, networks))
+    else:
+        found.require("address", given=False)
+    found.add("credentials", fields.credentials_problem(device.credentials))
+    found.require("view", given=device.view in _known(site_pb2.Device.View))
+    found.require("mobility", given=device.mobility in _known(site_pb2.Device.Mobility))
+    _check_texts(found, device.legal_basis, ("dpia_reference", "sign_reference", "controller", "act"), "legal_basis.")
+    if device.legal_basis.purpose and device.legal_basis.purpose not in _known(site_pb2.LegalBasis.Purpose):
+        found.add("legal_basis.purpose", "must be one of the fixed list of purposes")
+    return found.found
+
+
+def normalise_device(device: site_pb2.Device) -> None:
+    """One spelling per address; a mobile device stands where its deployment puts it, so its own site says nothing."""
+    device.address = str(DeviceAddress.parse(device.address))
+    if device.mobility == site_pb2.Device.MOBILITY_MOBILE:
+        device.ClearField("site")
+
+
+def check_deployment(deployment: site_pb2.Deployment, _networks: CameraNetworks) -> list[FieldViolation]:
+    """A deployment: where, until when, why, and by which decision."""
+    found = Violations("deployment")
+    if deployment.site:
+        found.add("site", None if _SITE.matches(deployment.site) else f"must be {_SITE}")
+    else:
+        found.require("site", given=False)
+    found.add("decision", fields.text_problem(deployment.decision, required=True))
+    found.add("reason", fields.text_problem(deployment.reason, required=True))
+    times_given = True
+    for field in ("decision_time", "start_time", "end_time"):
+        found.require(field, given=deployment.HasField(field))
+        times_given = times_given and deployment.HasField(field)
+    if times_given and not _seconds(deployment.start_time) < _seconds(deployment.end_time):
+        found.add("end_time", "must be after start_time")
+    return found.found
+
+
+def check_deployment_change(before: site_pb2.Deployment, after: site_pb2.Deployment) -> None:
+    """A longer stay, or another place, needs a new decision.
+
+    Raises:
+        FailedPrecondition: the decision is still the old one.
+    """
+    longer = _seconds(after.end_time) > _seconds(before.end_time) or _seconds(after.start_time) < _seconds(
+        before.start_time
+    )
+    if (longer or after.site != before.site) and after.decision == before.decision:
+        raise FailedPrecondition(
+            f"{after.name} cannot be extended or moved under its present decision",
+            reason="NEW_DECISION_NEEDED",
+            metadata={"deployment": after.name},
+        )
+
+
+def check_optic(optic: site_pb2.Optic, _networks: CameraNetworks) -> list[FieldViolation]:
+    """An optic: how its pictures come, where it looks, what nobody may see."""
+    found = Violations("optic")
+    _check_texts(found, optic, ("display_name",))
+    if optic.ingest not in {0, *_known(site_pb2.Optic.Ingest)}:
+        found.add("ingest", "must be a known way of ingest")
+    if optic.ingest != site_pb2.Optic.INGEST_WHIP:
+        found.require("main_stream_path", given=bool(optic.main_stream_path))
+    found.add("main_stream_path", fields.stream_path_problem(optic.main_stream_path))
+    found.add("sub_stream_path", fields.stream_path_problem(optic.sub_stream_path))
+    found.add("mount_height_metres", fields.range_problem(optic.mount_height_metres, 0, _HIGHEST_MOUNT_METRES))
+    found.add("heading_degrees", fields.range_problem(optic.heading_degrees, 0, 360, high_included=False))
+    found.add("field_of_view_degrees", fields.range_problem(optic.field_of_view_degrees, 0, 360))
+    _check_policy(found, optic.policy)
+    _check_privacy_masks(found, optic.privacy_masks)
+    _check_calibration(found, optic.calibration_points)
+    return found.found
+
+
+def normalise_optic(optic: site_pb2.Optic) -> None:
+    """The contract takes an unset ingest as RTSP; it is stored as what it means."""
+    optic.ingest = optic.ingest or site_pb2.Optic.INGEST_RTSP
+
+
+def check_zone(zone: scene_pb2.Zone, _networks: CameraNetworks) -> list[FieldViolation]:
+    """A zone."""
+    found = Violations("zone")
+    _check_texts(found, zone, ("display_name",))
+    found.add_all("polygon", polygon_problems(_points(zone.polygon)))
+    if zone.kind not in {0, *_known(scene_pb2.Zone.Kind)}:
+        found.add("kind", "must be a known kind of zone")
+    return found.found
+
+
+def check_line(line: scene_pb2.Line, _networks: CameraNetworks) -> list[FieldViolation]:
+    """A line."""
+    found = Violations("line")
+    _check_texts(found, line, ("display_name",))
+    found.add_all("polyline", polyline_problems(_points(line.polyline)))
+    return found.found
+
+
+def check_rule(rule: scene_pb2.Rule, _networks: CameraNetworks) -> list[FieldViolation]:
+    """A rule: it watches a line or a zone of its own optic."""
+    found = Violations("rule")
+    _check_texts(found, rule, ("display_name",))
+    _check_enum(found, "mode", rule.mode, _known(scene_pb2.Rule.Mode))
+    _check_enum(found, "priority", rule.priority, _known(scene_pb2.Priority))
+    if any(item not in _known(object_class_pb2.ObjectClass) for item in rule.classes):
+        found.add("classes", "must be known object classes")
+    if len(set(rule.classes)) != len(rule.classes):
+        found.add("classes", "must not name a class twice")
+    _check_parameters(found, rule)
+    if len(rule.schedules) > _MAXIMUM_PARTS:
+        found.add("schedules", f"must be at most {_MAXIMUM_PARTS}")
+    for index, schedule in enumerate(rule.schedules[:_MAXIMUM_PARTS]):
+        problems = fields.schedule_problems(schedule.days_of_week, schedule.start_minute, schedule.end_minute)
+        found.add_all(f"schedules[{index}]", problems)
+    return found.found
+
+
+def _check_parameters(found: Violations, rule: scene_pb2.Rule) -> None:
+    parameters = rule.WhichOneof("parameters")
+    found.require("parameters", given=parameters is not None)
+    if parameters == "line_crossing":
+        _check_reference(found, "line_crossing.line", rule.line_crossing.line, rule.name, "lines")
+        directions = _known(scene_pb2.LineCrossing.Direction)
+        _check_enum(found, "line_crossing.direction", rule.line_crossing.direction, directions)
+    elif parameters == "zone_intrusion":
+        _check_reference(found, "zone_intrusion.zone", rule.zone_intrusion.zone, rule.name, "zones")
+        dwell = rule.zone_intrusion.minimum_dwell
+        seconds = dwell.seconds + dwell.nanos / 1e9
+        found.add("zone_intrusion.minimum_dwell", fields.range_problem(seconds, 0, _LONGEST_DWELL_SECONDS))
+
+
+def _check_reference(found: Violations, field: str, reference: str, rule: str, collection: str) -> None:
+    pattern = NamePattern(("devices", "optics", collection))
+    if not reference:
+        found.require(field, given=False)
+    elif not pattern.matches(reference):
+        found.add(field, f"must be {pattern}")
+    elif ancestor(reference, 2) != ancestor(rule, 2):
+        found.add(field, f"must be of the same optic, {ancestor(rule, 2)}")
+
+
+def _check_policy(found: Violations, policy: scene_pb2.Policy) -> None:
+    found.add("policy.analysed_frame_rate", fields.range_problem(policy.analysed_frame_rate, 0, _MAXIMUM_FRAME_RATE))
+    found.add("policy.analysis_width", fields.range_problem(policy.analysis_width, 0, _MAXIMUM_WIDTH))
+    found.add("policy.maximum_viewers", fields.range_problem(policy.maximum_viewers, 0, _MAXIMUM_VIEWERS))
+    _check_enum(found, "policy.recording", policy.recording, _known(scene_pb2.Policy.Recording))
+    if policy.HasField("retention"):
+        found.add("policy.retention", fields.retention_problem(policy.retention.ToTimedelta()))
+
+
+def _check_privacy_masks(found: Violations, masks: Iterable[scene_pb2.PrivacyMask]) -> None:
+    for index, mask in enumerate(masks):
+        if index == _MAXIMUM_PARTS:
+            found.add("privacy_masks", f"must be at most {_MAXIMUM_PARTS}")
+            return
+        found.add_all(f"privacy_masks[{index}].polygon", polygon_problems(_points(mask.polygon)))
+        found.add(f"privacy_masks[{index}].reason", fields.text_problem(mask.reason))
+
+
+def _check_calibration(found: Violations, points: Iterable[scene_pb2.CalibrationPoint]) -> None:
+    pairs = list(points)
+    if pairs and not MINIMUM_CALIBRATION_POINTS <= len(pairs) <= _MAXIMUM_PARTS:
+        found.add("calibration_points", f"must be none, or {MINIMUM_CALIBRATION_POINTS} to {_MAXIMUM_PARTS}")
+    for index, pair in enumerate(pairs[:_MAXIMUM_PARTS]):
+        if not inside_picture((pair.image.x, pair.image.y)):
+            found.add(f"calibration_points[{index}].image", "must lie inside the picture (0..1)")
+
+
+def _check_texts(found: Violations, message: object, names: Iterable[str], prefix: str = "") -> None:
+    for name in names:
+        found.add(prefix + name, fields.text_problem(getattr(message, name)))
+
+
+def _check_enum(found: Violations, field: str, value: int, known: frozenset[int]) -> None:
+    if value and value not in known:
+        found.add(field, "must be a value of the contract")
+
+
+def _known(enum: object) -> frozenset[int]:
+    """The values of an enum without its UNSPECIFIED; proto3 lets unknown numbers through."""
+    return frozenset(enum.values()) - {0}  # type: ignore[attr-defined] # the wrapper's type differs per enum
+
+
+def _points(shape: geometry_pb2.Polygon | geometry_pb2.Polyline) -> list[Point]:
+    return [(point.x, point.y) for point in shape.points]
+
+
+def _seconds(timestamp: Timestamp) -> tuple[int, int]:
+    return timestamp.seconds, timestamp.nanos

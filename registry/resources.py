@@ -1,0 +1,127 @@
+"""The seven kinds of record, described once: paging, masks, etags, storage and the servicer work from this table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from google.protobuf.message import Message
+
+from argo.registry.v1 import registry_service_pb2, scene_pb2, site_pb2
+from mesh.errors import FieldViolation
+from registry import checks
+from registry.domain.names import NamePattern
+from registry.domain.network import CameraNetworks
+
+Check = Callable[[Any, CameraNetworks], list[FieldViolation]]
+CheckChange = Callable[[Any, Any], None]
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One kind of record.
+
+    Attributes:
+        kind: name in lower case; of its table, its field in requests, and the key of its id.
+        plural: of its field in the answer to a list.
+        pattern: of its names.
+        message: its class.
+        check: everything that is wrong with a record.
+        flattened: message fields whose fields have columns of their own.
+        output_only: fields that a request cannot set, besides those that every record has.
+        normalise: brings a checked record into the form that is stored.
+        check_change: raises if the first may not become the second.
+    """
+
+    kind: str
+    plural: str
+    pattern: NamePattern
+    message: type[Message]
+    check: Check
+    flattened: tuple[str, ...] = ()
+    output_only: tuple[str, ...] = ()
+    normalise: Callable[[Any], None] = lambda _message: None
+    check_change: CheckChange = lambda _before, _after: None
+
+    @property
+    def camel(self) -> str:
+        """As in the names of methods and messages: ``Site``."""
+        return self.kind.capitalize()
+
+    @property
+    def is_root(self) -> bool:
+        """Whether it has no parent."""
+        return len(self.pattern.collections) == 1
+
+    def list_response(self) -> Any:
+        """An empty answer to a list."""
+        return getattr(registry_service_pb2, f"List{self.plural.capitalize()}Response")()
+
+
+RESOURCES: Mapping[str, Resource] = MappingProxyType(
+    {
+        resource.kind: resource
+        for resource in (
+            Resource(
+                kind="site",
+                plural="sites",
+                pattern=NamePattern(("sites",)),
+                message=site_pb2.Site,
+                check=checks.check_site,
+                flattened=("location",),
+            ),
+            Resource(
+                kind="device",
+                plural="devices",
+                pattern=NamePattern(("devices",)),
+                message=site_pb2.Device,
+                check=checks.check_device,
+                flattened=("legal_basis",),
+                output_only=("refusals",),
+                normalise=checks.normalise_device,
+            ),
+            Resource(
+                kind="deployment",
+                plural="deployments",
+                pattern=NamePattern(("devices", "deployments")),
+                message=site_pb2.Deployment,
+                check=checks.check_deployment,
+                check_change=checks.check_deployment_change,
+            ),
+            Resource(
+                kind="optic",
+                plural="optics",
+                pattern=NamePattern(("devices", "optics")),
+                message=site_pb2.Optic,
+                check=checks.check_optic,
+                flattened=("policy",),
+                normalise=checks.normalise_optic,
+            ),
+            Resource(
+                kind="zone",
+                plural="zones",
+                pattern=NamePattern(("devices", "optics", "zones")),
+                message=scene_pb2.Zone,
+                check=checks.check_zone,
+            ),
+            Resource(
+                kind="line",
+                plural="lines",
+                pattern=NamePattern(("devices", "optics", "lines")),
+                message=scene_pb2.Line,
+                check=checks.check_line,
+            ),
+            Resource(
+                kind="rule",
+                plural="rules",
+                pattern=NamePattern(("devices", "optics", "rules")),
+                message=scene_pb2.Rule,
+                check=checks.check_rule,
+                flattened=("line_crossing", "zone_intrusion"),
+            ),
+        )
+    }
+)
+"""By kind."""

@@ -1,0 +1,113 @@
+"""The console's page in a browser."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from alerting.assembly import Parts
+from mesh.postgres import Pool
+from tests.contract.alerting.peers import TOKEN
+from tests.integration.alerting.support import batch, delivery, event
+
+CHROMIUM = shutil.which("chromium")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian package chromium)"),
+]
+OPTIONS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--remote-debugging-port=0", "--window-size=1600,940",
+)  # fmt: skip
+
+
+class Page:
+    """A page of Chromium, driven by the DevTools protocol; what it complains of is kept."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self._socket = socket
+        self._numbers = itertools.count(1)
+        self.complaints: list[str] = []
+
+    async def command(self, method: str, **parameters: Any) -> dict[str, Any]:
+        number = next(self._numbers)
+        await self._socket.send_json({"id": number, "method": method, "params": parameters})
+        while True:
+            message = await self._socket.receive_json()
+            if message.get("id") == number:
+                result: dict[str, Any] = message["result"]
+                return result
+            if message["method"] == "Runtime.exceptionThrown":
+                self.complaints.append(str(message["params"]["exceptionDetails"]))
+            elif message["method"] == "Log.entryAdded" and message["params"]["entry"]["source"] == "security":
+                self.complaints.append(message["params"]["entry"]["text"])
+
+    async def value(self, expression: str) -> Any:
+        result = await self.command("Runtime.evaluate", expression=expression, returnByValue=True)
+        return result["result"].get("value")
+
+    async def until(self, expression: str) -> None:
+        """Waits until an expression is true; the test's timeout is the limit."""
+        while not await self.value(expression):
+            await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def chromium(folder: Path) -> AsyncIterator[Page]:
+    assert CHROMIUM is not None
+    process = await asyncio.create_subprocess_exec(
+        CHROMIUM, *OPTIONS, f"--user-data-dir={folder}", "about:blank", stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        port_file = folder / "DevToolsActivePort"
+        while not port_file.exists() or not port_file.read_text().count("\n"):
+            await asyncio.sleep(0.05)
+        port = port_file.read_text().split("\n")[0]
+        async with aiohttp.ClientSession() as session:
+            async with session.get(f"http://127.0.0.1:{port}/json") as response:
+                target = next(item for item in await response.json() if item["type"] == "page")
+            async with session.ws_connect(target["webSocketDebuggerUrl"], max_msg_size=0) as socket:
+                page = Page(socket)
+                for domain in ("Runtime", "Log", "Page"):
+                    await page.command(f"{domain}.enable")
+                yield page
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def test_an_operator_signs_in_sees_an_alert_explained_and_takes_it_on(
+    tmp_path: Path, url: str, parts: Parts, pool: Pool
+) -> None:
+    async with chromium(tmp_path / "profile") as page:
+        await page.command("Page.navigate", url=f"{url}/?token={TOKEN.replace(' ', '+')}")
+        await page.until("document.querySelector('#start')?.open")
+        assert await page.value("document.querySelectorAll('.alert').length") == 0
+        await page.value("document.querySelector('#start button').click()")
+        await page.until("document.querySelector('#link').dataset.state === 'live'")
+        # What the registry says is shown, never run.
+        await page.until("document.querySelector('#optics').innerText.includes('<img src=x>')")
+        assert await page.value("document.querySelectorAll('#optics img').length") == 0
+
+        await parts.consumers.take_events(batch(event()), delivery())
+        await page.until("document.querySelectorAll('.alert').length === 1")
+        text = await page.value("document.querySelector('.alert').innerText")
+        assert "dwell 4.25 s, threshold 1 s" in text
+        assert "abababababab" in text
+        assert await page.value("document.querySelector('#announcer').textContent.includes('Person inside zone')")
+
+        await page.value("document.querySelector('.alert button.primary').click()")
+        await page.until("document.querySelector('.alert').dataset.state === 'acknowledged'")
+        assert await pool.fetchval("SELECT state FROM alerts") == 2
+        assert page.complaints == []

@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import grpc
+import pytest
+from aiortc import RTCPeerConnection, RTCSessionDescription
+from av import VideoFrame
+from google.protobuf.duration_pb2 import Duration
+
+from anonymizer import liveview
+from argo.anonymizer.v1 import live_view_service_pb2, live_view_service_pb2_grpc
+from tests.contract.anonymizer import harness
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from aiortc import MediaStreamTrack
+
+    from mesh.authority import CertificateAuthority
+
+liveview.offer_loopback()
+
+
+@contextlib.asynccontextmanager
+async def feeding(anonymizer: harness.Anonymizer) -> AsyncIterator[None]:
+    """A gateway that sends the frames of an optic at 25 per second of capture time."""
+    async with anonymizer.redaction() as call:
+        await call.write(harness.opening(harness.LIVE))
+        await call.write(harness.frame_request(0, 0.0, verdict=harness.looked(0)))
+        await call.read()
+
+        async def feed() -> None:
+            number = 1
+            while True:
+                await call.write(harness.frame_request(number, number / 25, verdict=harness.looked(number)))
+                await call.read()
+                number += 1
+                await asyncio.sleep(0.01)
+
+        task = asyncio.create_task(feed())
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def permit(anonymizer: harness.Anonymizer, **fields: Any) -> live_view_service_pb2.Viewing:
+    values = {"optic": harness.OPTIC, "viewer": "operator/rossi", "purpose": "traffic", "audit_entry": "41", **fields}
+    async with anonymizer.channel("service/alerting") as channel:
+        stub = live_view_service_pb2_grpc.LiveViewServiceStub(channel)
+        return await stub.CreateViewing(live_view_service_pb2.CreateViewingRequest(**values))
+
+
+class Viewer:
+    """A WHEP client that is not ours: aiortc's own peer connection and decoder."""
+
+    def __init__(self) -> None:
+        self.peer = RTCPeerConnection()
+        self.peer.addTransceiver("video", direction="recvonly")
+        self.frames: asyncio.Queue[VideoFrame] = asyncio.Queue()
+        self.peer.on("track", lambda track: asyncio.ensure_future(self._drain(track)))
+
+    async def _drain(self, track: MediaStreamTrack) -> None:
+        with contextlib.suppress(Exception):
+            while True:
+                frame = await track.recv()
+                assert isinstance(frame, VideoFrame)
+                self.frames.put_nowait(frame)
+
+    async def watch(self, session: aiohttp.ClientSession, viewing: live_view_service_pb2.Viewing) -> str:
+        await self.peer.setLocalDescription(await self.peer.createOffer())
+        headers = {"Authorization": f"Bearer {viewing.token}", "Content-Type": "application/sdp"}
+        async with session.post(viewing.whep_url, data=self.peer.localDescription.sdp, headers=headers) as response:
+            assert response.status == 201, await response.text()
+            await self.peer.setRemoteDescription(RTCSessionDescription(await response.text(), "answer"))
+            return response.headers["Location"]
+
+
+@contextlib.asynccontextmanager
+async def watching(viewing: live_view_service_pb2.Viewing) -> AsyncIterator[tuple[Viewer, aiohttp.ClientSession, str]]:
+    viewer = Viewer()
+    async with aiohttp.ClientSession() as session:
+        try:
+            yield viewer, session, await viewer.watch(session, viewing)
+        finally:
+            await viewer.peer.close()
+
+
+async def post(url: str, token: str, **headers: str) -> aiohttp.ClientResponse:
+    async with aiohttp.ClientSession() as session:
+        sent = {"Authorization": f"Bearer {token}", "Content-Type": "application/sdp", **headers}
+        async with session.post(url, data="v=0", headers=sent) as response:
+            await response.read()
+            return response
+
+
+async def test_two_viewers_receive_decodable_masked_pictures(authority: CertificateAuthority) -> None:
+    async with harness.running(authority) as anonymizer, feeding(anonymizer):
+        first, second = await permit(anonymizer), await permit(anonymizer, viewer="operator/bianchi")
+        async with watching(first) as (one, _, _), watching(second) as (two, _, _):
+            pictures = [await viewer.frames.get() for viewer in (one, two) for _ in range(5)]
+            watched = anonymizer.metric("argo_anonymizer_viewers", optic=harness.OPTIC)
+
+    assert {(picture.width, picture.height) for picture in pictures} == {(harness.WIDTH, harness.HEIGHT)}
+    assert all(picture.to_ndarray(format="gray").std() < 2 for picture in pictures)
+    assert watched == 2
+
+
+async def test_delete_ends_a_session_and_its_place_is_free_again(authority: CertificateAuthority) -> None:
+    async with harness.running(authority) as anonymizer, feeding(anonymizer):
+        viewing = await permit(anonymizer)
+        async with watching(viewing) as (viewer, session, location):
+            await viewer.frames.get()
+            async with session.delete(
+                f"http://{anonymizer.web}{location}", headers={"Authorization": f"Bearer {viewing.token}"}
+            ) as response:
+                status = response.status
+            going_on = anonymizer.book.going_on(0.0)
+
+    assert status == 200
+    assert going_on == []
+
+
+async def test_only_the_holder_of_the_token_ends_a_session(authority: CertificateAuthority) -> None:
+    async with harness.running(authority) as anonymizer, feeding(anonymizer):
+        viewing, other = await permit(anonymizer), await permit(anonymizer)
+        async with watching(viewing) as (viewer, session, location):
+            await viewer.frames.get()
+            url = f"http://{anonymizer.web}{location}"
+            async with session.delete(url, headers={"Authorization": f"Bearer {other.token}"}) as response:
+                foreign = response.status
+            async with session.delete(url) as response:
+                none = response.status
+
+    assert (foreign, none) == (404, 401)
+
+
+async def test_a_token_begins_one_session_of_one_optic(authority: CertificateAuthority) -> None:
+    async with harness.running(authority) as anonymizer, feeding(anonymizer):
+        viewing = await permit(anonymizer)
+        elsewhere = await post(viewing.whep_url.replace("north", "south"), viewing.token)
+        unknown = await post(viewing.whep_url, "x" * 43)
+        async with watching(viewing) as (viewer, _, _):
+            await viewer.frames.get()
+            again = await post(viewing.whep_url, viewing.token)
+
+    assert (elsewhere.status, unknown.status, again.status) == (403, 401, 401)
+
+
+async def test_an_offer_that_is_none_is_refused(authority: CertificateAuthority) -> None:
+    async with harness.running(authority) as anonymizer, feeding(anonymizer):
+        broken = await post((viewing := await permit(anonymizer)).whep_url, viewing.token)
+        other = await post(viewing.whep_url, viewing.token, **{"Content-Type": "text/plain"})
+
+    assert (broken.status, other.status) == (400, 415)
+
+
+async def test_only_the_console_may_call_from_a_browser(authority: CertificateAuthority) -> None:
+    async with harness.running(authority) as anonymizer, feeding(anonymizer):
+        viewing = await permit(anonymizer)
+        console = await post(viewing.whep_url, "wrong", Origin=harness.CONSOLE)
+        stranger = await post(viewing.whep_url, "wrong", Origin="http://elsewhere.test")
+
+    assert console.headers["Access-Control-Allow-Origin"] == harness.CONSOLE
+    assert "Access-Control-Allow-Origin" not in stranger.headers
+
+
+async def test_an_optic_without_a_live_picture_is_not_found(authority: CertificateAuthority) -> None:
+    async with harness.running(authority) as anonymizer:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await permit(anonymizer)
+
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
+async def test_more_viewers_than_the_policy_allows_are_refused(authority: CertificateAuthority) -> None:
+    async with harness.running(authority) as anonymizer, feeding(anonymizer):
+        for _ in range(10):
+            await permit(anonymizer)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await permit(anonymizer)
+
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"viewer": ""},
+        {"purpose": " "},
+        {"audit_entry": ""},
+        {"optic": "north"},
+        {"token_lifetime": Duration(seconds=301)},
+    ],
+)
+async def test_a_viewing_without_a_reason_on_record_is_refused(
+    authority: CertificateAuthority, fields: dict[str, object]
+) -> None:
+    async with harness.running(authority) as anonymizer, feeding(anonymizer):
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await permit(anonymizer, **fields)
+
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize("path", ["operator/rossi", "service/camera-gateway"])
+async def test_only_alerting_permits_viewings(authority: CertificateAuthority, path: str) -> None:
+    async with harness.running(authority) as anonymizer, anonymizer.channel(path) as channel:
+        stub = live_view_service_pb2_grpc.LiveViewServiceStub(channel)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.ListViewings(live_view_service_pb2.ListViewingsRequest())
+
+    assert caught.value.code() is grpc.StatusCode.PERMISSION_DENIED
+
+
+async def test_viewings_are_listed_in_pages_without_their_tokens(authority: CertificateAuthority) -> None:
+    async with harness.running(authority) as anonymizer, feeding(anonymizer):
+        made = {(await permit(anonymizer)).name for _ in range(5)}
+        listed: list[live_view_service_pb2.Viewing] = []
+        token = ""
+        async with anonymizer.channel("service/alerting") as channel:
+            stub = live_view_service_pb2_grpc.LiveViewServiceStub(channel)
+            while True:
+                page = await stub.ListViewings(live_view_service_pb2.ListViewingsRequest(page_size=2, page_token=token))
+                listed += page.viewings
+                token = page.next_page_token
+                if not token:
+                    break
+
+    assert {each.name for each in listed} == made
+    assert all(not each.token for each in listed)

@@ -1,0 +1,87 @@
+"""What an on-call engineer wants to sleep through: each process is killed while video flows."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from tests.e2e.street import OPTIC, Street, until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+SERVICES = ("registry", "detector", "anonymizer", "camera-gateway", "alerting")
+SERVERS = ("nats", "postgres")
+
+
+async def _kill(street: Street, process: str) -> None:
+    """kill -9, and wait until another one has taken its place."""
+    before = street.mesh.supervisor.pids[process]
+    assert before is not None
+    os.kill(before, signal.SIGKILL)
+
+    async def back() -> int | None:
+        now = street.mesh.supervisor.pids[process]
+        return now if now not in {None, before} else None
+
+    await until(f"{process} is started again", back)
+
+
+async def _flows_again(street: Street) -> None:
+    """Pictures are analysed and masked, more than before."""
+    before = (await street.streaming(OPTIC)).counters
+
+    async def more() -> bool | None:
+        session = await street.session(OPTIC)
+        if session is None:
+            return None
+        now = session.counters
+        if now.frames_received < before.frames_received:  # a new gateway counts from nothing
+            return (now.frames_analysed > 0 and now.frames_masked > 0) or None
+        return (now.frames_analysed > before.frames_analysed and now.frames_masked > before.frames_masked) or None
+
+    await until("video flows again", more)
+
+
+@pytest.mark.parametrize("process", [*SERVICES, *SERVERS])
+async def test_a_killed_process_comes_back_and_alerts_go_on(street: Street, process: str) -> None:
+    await street.streaming(OPTIC)
+    known = {alert.name: alert.event.event_id for alert in await street.alerts()}
+
+    await _kill(street, process)
+    await _flows_again(street)
+
+    async def new_alert() -> dict[str, str] | None:
+        now = {alert.name: alert.event.event_id for alert in await street.alerts()}
+        return now if now.keys() - known.keys() else None
+
+    now = await until("a new alert", new_alert)
+    assert known.items() <= now.items(), "an alert was lost"
+    assert len(set(now.values())) == len(now), "an event was raised twice"
+    session = await street.streaming(OPTIC)
+    assert session.counters.unmasked_frames_out == 0
+
+
+async def test_without_the_detector_pictures_are_masked_and_said_to_be_unverdicted(street: Street) -> None:
+    before = (await street.streaming(OPTIC)).counters.frames_unverdicted
+    pid = street.mesh.supervisor.pids["detector"]
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        await asyncio.sleep(3)
+
+        async def unverdicted() -> int | None:
+            session = await street.session(OPTIC)
+            return (
+                session.counters.frames_unverdicted
+                if session and session.counters.frames_unverdicted > before
+                else None
+            )
+
+        await until("frames without a verdict are masked", unverdicted)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    session = await street.streaming(OPTIC)
+    assert session.counters.unmasked_frames_out == 0

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from alerting.domain.alerts import Alert, Priority, State
+from alerting.domain.events import RuleEvent, find_group, join, raise_alert
+from alerting.domain.retention import RETENTION, expiry
+from alerting.domain.summary import Explanation, summarise
+
+NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+WINDOW = timedelta(seconds=30)
+OPTIC = "devices/alimonda/optics/north"
+
+
+def event(seconds: float = 0, *, rule: str = "r", zone: str = "z", priority: Priority = Priority.LOW) -> RuleEvent:
+    captured = NOW + timedelta(seconds=seconds)
+    return RuleEvent(
+        event_id=uuid.uuid4(),
+        live=True,
+        priority=priority,
+        optic=OPTIC,
+        site="sites/s",
+        capture_time=captured,
+        expire_time=captured + RETENTION,
+        explanation=Explanation(
+            topic="FieldDetector/ObjectsInside",
+            rule=f"{OPTIC}/rules/{rule}",
+            place=f"{OPTIC}/zones/{zone}",
+            optic=OPTIC,
+        ),
+        payload=b"",
+    )
+
+
+@pytest.mark.parametrize(("seconds", "joins"), [(0, True), (30, True), (30.001, False), (-30, True), (-30.001, False)])
+def test_the_window_reaches_to_both_sides_and_includes_its_edges(seconds: float, joins: bool) -> None:  # noqa: FBT001
+    alert = raise_alert(event(), NOW)
+    assert (find_group([alert], event(seconds), WINDOW) is not None) is joins
+
+
+def test_each_event_that_joins_moves_the_window() -> None:
+    alert = raise_alert(event(), NOW)
+    for seconds in (25, 50, 75):
+        assert find_group([alert], event(seconds), WINDOW) == alert
+        alert = join(alert, event(seconds), NOW)
+    assert alert.event_count == 4
+
+
+def test_other_rules_and_places_are_other_alerts() -> None:
+    alert = raise_alert(event(), NOW)
+    assert find_group([alert], event(rule="other"), WINDOW) is None
+    assert find_group([alert], event(zone="other"), WINDOW) is None
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_only_a_closed_alert_takes_no_more_events(state: State) -> None:
+    alert = replace(raise_alert(event(), NOW), state=state)
+    assert (find_group([alert], event(1), WINDOW) is None) is (state is State.CLOSED)
+
+
+def test_of_two_alerts_the_one_that_was_active_last_takes_the_event() -> None:
+    older, newer = raise_alert(event(0), NOW), raise_alert(event(20), NOW)
+    assert find_group([newer, older], event(25), WINDOW) == newer
+
+
+def test_the_alert_of_an_event_is_always_the_same() -> None:
+    one = event()
+    assert raise_alert(one, NOW).alert_id == raise_alert(one, NOW + timedelta(hours=1)).alert_id
+
+
+@given(st.lists(st.floats(-25, 25), max_size=10))
+def test_joined_events_keep_the_earliest_expiry_and_the_latest_capture(offsets: list[float]) -> None:
+    alert: Alert = raise_alert(event(), NOW)
+    for offset in offsets:
+        alert = join(alert, event(offset), NOW)
+
+    times = [0.0, *offsets]
+    assert alert.expire_time == NOW + timedelta(seconds=min(times)) + RETENTION
+    assert alert.last_capture_time == NOW + timedelta(seconds=max(times))
+    assert alert.event_count == len(times)
+
+
+def test_urgency_never_falls() -> None:
+    alert = raise_alert(event(priority=Priority.HIGH), NOW)
+    assert join(alert, event(1, priority=Priority.LOW), NOW).priority is Priority.HIGH
+
+
+@pytest.mark.parametrize(
+    ("captured", "arbitrary", "expected"),
+    [
+        (NOW - timedelta(hours=1), False, NOW - timedelta(hours=1) + RETENTION),
+        # A camera whose clock runs ahead must not have its data kept longer.
+        (NOW + timedelta(days=30), False, NOW + RETENTION),
+        (datetime(1970, 1, 1, tzinfo=UTC), True, NOW + RETENTION),
+    ],
+)
+def test_nothing_is_kept_longer_than_seven_days(
+    captured: datetime,
+    arbitrary: bool,  # noqa: FBT001
+    expected: datetime,
+) -> None:
+    assert expiry(captured, NOW, arbitrary_origin=arbitrary) == expected
+
+
+@pytest.mark.parametrize(
+    ("explanation", "sentence"),
+    [
+        (
+            Explanation(
+                "LineDetector/Crossed", f"{OPTIC}/rules/gate", f"{OPTIC}/lines/kerb", OPTIC, ("person", "bicycle"),
+                "crossings", "", 3, 1,
+            ),
+            'Person and bicycle crossed line "kerb" of alimonda/north: crossings 3, threshold 1 (rule "gate").',
+        ),
+        (
+            Explanation(
+                "FieldDetector/ObjectsInside", f"{OPTIC}/rules/night", f"{OPTIC}/zones/park", OPTIC, (), "dwell", "s",
+                12.3456, 1.5,
+            ),
+            'Something inside zone "park" of alimonda/north: dwell 12.35 s, threshold 1.5 s (rule "night").',
+        ),
+        (
+            Explanation("Own/Rule", f"{OPTIC}/rules/x", "", OPTIC),
+            'Something matched Own/Rule at "?" of alimonda/north (rule "x").',
+        ),
+    ],
+)  # fmt: skip
+def test_the_summary_says_what_where_how_much_and_by_which_rule(explanation: Explanation, sentence: str) -> None:
+    assert summarise(explanation) == sentence

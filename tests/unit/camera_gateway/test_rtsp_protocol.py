@@ -1,0 +1,370 @@
+from __future__ import annotations
+
+import base64
+import io
+import itertools
+import struct
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from camera_gateway.rtsp import sdp
+from camera_gateway.rtsp.authentication import Authenticator, Credentials
+from camera_gateway.rtsp.depacketizer import START_CODE, AccessUnit, Depacketizer
+from camera_gateway.rtsp.messages import (
+    Interleaved,
+    Message,
+    MessageParser,
+    ProtocolError,
+    Reply,
+    ServerRequest,
+    format_request,
+)
+from camera_gateway.rtsp.rtp import RtpPacket, parse_rtp, parse_sender_report
+from camera_gateway.rtsp.source import CameraAddress, split_address
+
+# --- messages
+
+STREAM = (
+    b"RTSP/1.0 200 OK\r\nCSeq: 3\r\nSession: 42;timeout=30\r\nContent-Length: 4\r\n\r\nbody"
+    b"$\x00\x00\x03abc"
+    b"\r\n"
+    b"OPTIONS rtsp://gateway RTSP/1.0\r\nCSeq: 9\r\n\r\n"
+    b"$\x01\x00\x00"
+)
+MESSAGES: list[Message] = [
+    Reply(200, {"cseq": ["3"], "session": ["42;timeout=30"], "content-length": ["4"]}, b"body"),
+    Interleaved(0, b"abc"),
+    ServerRequest("OPTIONS", "9"),
+    Interleaved(1, b""),
+]
+
+
+@given(st.lists(st.integers(0, len(STREAM))))
+def test_messages_come_out_the_same_however_the_bytes_are_cut(cuts: list[int]) -> None:
+    parser = MessageParser()
+    edges = [0, *sorted(cuts), len(STREAM)]
+    messages = [message for start, end in itertools.pairwise(edges) for message in parser.feed(STREAM[start:end])]
+
+    assert messages == MESSAGES
+
+
+@settings(max_examples=300)
+@given(st.lists(st.one_of(st.binary(max_size=40), st.sampled_from([STREAM, b"RTSP/1.0 ", b"\r\n\r\n", b"$\x00"]))))
+def test_no_bytes_make_the_parser_fail_in_another_way_or_keep_more_than_its_limit(chunks: list[bytes]) -> None:
+    parser = MessageParser()
+    try:
+        for chunk in chunks:
+            parser.feed(chunk)
+    except ProtocolError:
+        return
+    assert len(parser._buffer) < 16 * 1024 + 64 * 1024 + 4
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b"\x00\x01\x02",
+        b"RTSP/1.0 OK\r\n\r\n",
+        b"RTSP/1.0 200 OK\r\nContent-Length: -1\r\n\r\n",
+        b"RTSP/1.0 200 OK\r\nContent-Length: 99999999\r\n\r\n",
+        b"RTSP/1.0 200 OK\r\n" + b"a" * 20_000,
+    ],
+)
+def test_what_is_not_rtsp_is_refused(data: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        MessageParser().feed(data)
+
+
+def test_a_line_break_does_not_smuggle_a_header() -> None:
+    with pytest.raises(ValueError, match="line break"):
+        format_request("SETUP", "rtsp://camera/\r\nX: y", {})
+
+
+# --- authentication
+
+
+def test_the_digest_of_rfc_2617_section_3_5() -> None:
+    challenge = (
+        'Digest realm="testrealm@host.com", qop="auth,auth-int", nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093", '
+        'opaque="5ccc069c403ebaf9f0171e9517f40e41"'
+    )
+    auth = Authenticator(Credentials("Mufasa", "Circle Of Life"), lambda: "0a4f113b")
+
+    assert auth.challenge([challenge])
+    header = auth.authorization("GET", "/dir/index.html")
+
+    assert header is not None
+    assert 'response="6629fae49393a05397450978507c4ef1"' in header
+    assert "nc=00000001" in header
+    assert 'opaque="5ccc069c403ebaf9f0171e9517f40e41"' in header
+
+
+def test_digest_is_preferred_to_basic_whatever_their_order() -> None:
+    auth = Authenticator(Credentials("u", "p"), lambda: "c")
+
+    assert auth.challenge(['Basic realm="x"', 'Digest realm="x", nonce="n"'])
+
+    assert (auth.authorization("DESCRIBE", "rtsp://c/") or "").startswith("Digest ")
+
+
+def test_basic() -> None:
+    auth = Authenticator(Credentials("Aladdin", "open sesame"), lambda: "c")
+
+    assert auth.authorization("DESCRIBE", "rtsp://c/") is None
+    assert auth.challenge(['Basic realm="x"'])
+    assert auth.authorization("DESCRIBE", "rtsp://c/") == "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="
+    assert not auth.challenge(['Basic realm="x"'])
+
+
+def test_a_refused_digest_is_not_tried_again_but_a_stale_nonce_is() -> None:
+    auth = Authenticator(Credentials("u", "p"), lambda: "c")
+
+    assert auth.challenge(['Digest realm="x", nonce="n1"'])
+    assert not auth.challenge(['Digest realm="x", nonce="n2"'])
+    assert auth.challenge(['Digest realm="x", nonce="n3", stale=TRUE'])
+
+
+@pytest.mark.parametrize(
+    "challenge", ["", "Bearer", 'Digest realm="x", nonce="n", algorithm=SHA-512', "Digest realm=x"]
+)
+def test_an_unknown_challenge_is_not_answered(challenge: str) -> None:
+    assert not Authenticator(Credentials("u", "p"), lambda: "c").challenge([challenge])
+
+
+def test_credentials_do_not_show() -> None:
+    assert "canary" not in repr(Credentials("canary", "canary"))
+
+
+# --- session description
+
+DESCRIPTION = (
+    "v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=x\r\nt=0 0\r\na=control:*\r\n"
+    "m=audio 0 RTP/AVP 8\r\na=rtpmap:8 PCMA/8000\r\na=control:audio\r\n"
+    "m=video 0 RTP/AVP 96\r\na=rtpmap:96 {codec}/90000\r\na=fmtp:96 {fmtp}\r\na=control:{control}\r\n"
+)
+BASE = "rtsp://10.0.0.1/stream"
+
+
+def describe(codec: str = "H264", fmtp: str = "packetization-mode=1", control: str = "track") -> str:
+    return DESCRIPTION.format(codec=codec, fmtp=fmtp, control=control)
+
+
+@pytest.mark.parametrize(("codec", "decoder"), [("H264", "h264"), ("h264", "h264"), ("H265", "hevc")])
+def test_the_video_is_chosen_and_audio_is_not(codec: str, decoder: str) -> None:
+    track = sdp.choose_video(describe(codec), BASE)
+
+    assert (track.decoder, track.payload_type, track.clock_rate) == (decoder, 96, 90_000)
+
+
+@pytest.mark.parametrize(
+    ("base", "control", "url"),
+    [
+        (BASE, "trackID=1", "rtsp://10.0.0.1/stream/trackID=1"),
+        (BASE + "/", "trackID=1", "rtsp://10.0.0.1/stream/trackID=1"),
+        (BASE + "?channel=1", "trackID=1", "rtsp://10.0.0.1/stream?channel=1/trackID=1"),
+        (BASE, "rtsp://10.0.0.1/other", "rtsp://10.0.0.1/other"),
+        (BASE, "*", BASE),
+    ],
+)
+def test_control_urls_are_made_as_cameras_expect_them(base: str, control: str, url: str) -> None:
+    assert sdp.choose_video(describe(control=control), base).control == url
+
+
+def test_parameter_sets_are_in_annex_b_and_broken_ones_left_out() -> None:
+    sets = ",".join([base64.b64encode(b"sps").decode(), "!", base64.b64encode(b"pps").decode()])
+
+    track = sdp.choose_video(describe(fmtp=f"packetization-mode=1; sprop-parameter-sets={sets}"), BASE)
+
+    assert START_CODE + b"sps" in track.parameter_sets
+    assert track.parameter_sets.endswith(START_CODE + b"pps")
+
+
+@pytest.mark.parametrize("text", ["", "m=video 0 RTP/AVP 26\r\n", describe("JPEG"), "m=video\r\na=rtpmap:x y\r\n"])
+def test_no_video_that_is_spoken_here(text: str) -> None:
+    with pytest.raises(sdp.NoVideoError):
+        sdp.choose_video(text, BASE)
+
+
+@given(st.lists(st.sampled_from([*describe().splitlines(), "m=", "a=rtpmap:", "a=fmtp:96", "=", "a=rtpmap:٣ H264/٩"])))
+def test_no_description_makes_it_fail_in_another_way(lines: list[str]) -> None:
+    try:
+        track = sdp.choose_video("\r\n".join(lines), BASE)
+    except sdp.NoVideoError:
+        return
+    assert track.decoder == "h264"
+
+
+# --- RTP
+
+
+def packet(payload: bytes, *, sequence: int = 1, timestamp: int = 0, marker: bool = False, flags: int = 0x80) -> bytes:
+    return struct.pack("!BBHII", flags, 96 | marker << 7, sequence % 65536, timestamp, 7) + payload
+
+
+def test_extension_contributors_and_padding_are_left_out() -> None:
+    body = struct.pack("!I", 1) + struct.pack("!HHI", 0xBEDE, 1, 0) + b"data" + b"\x00\x00\x03"
+
+    parsed = parse_rtp(packet(body, flags=0x80 | 0x20 | 0x10 | 1, marker=True))
+
+    assert parsed == RtpPacket(96, 1, 0, True, b"data")
+
+
+@given(st.binary(max_size=80))
+def test_no_bytes_make_rtp_and_rtcp_fail(data: bytes) -> None:
+    parsed = parse_rtp(data)
+    parse_sender_report(data)
+
+    assert parsed is None or len(parsed.payload) <= len(data) - 12
+
+
+def test_a_sender_report() -> None:
+    data = struct.pack("!BBHIIIIII", 0x80, 200, 6, 7, 3_900_000_000, 1 << 31, 90_000, 1, 1)
+
+    report = parse_sender_report(data)
+
+    assert report is not None
+    assert (report.ntp_seconds, report.rtp_timestamp) == (3_900_000_000.5, 90_000)
+    assert parse_sender_report(data[:8] + bytes(8) + data[16:]) is None
+
+
+# --- depacketizing: real coded pictures, cut by the RFCs' rules
+
+
+def coded_pictures(encoder: str) -> list[bytes]:
+    buffer = io.BytesIO()
+    options = {"x265-params": "log-level=none:bframes=0:keyint=5"} if encoder == "libx265" else {"bf": "0", "g": "5"}
+    with av.open(buffer, "w", format="h264" if encoder == "libx264" else "hevc") as container:
+        stream = container.add_stream(encoder, rate=10, options={**options, "preset": "ultrafast"})
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        noise = np.random.default_rng(3)
+        frames = [noise.integers(0, 255, (240, 320, 3), np.uint8) for _ in range(8)]
+        packets = [p for f in frames for p in stream.encode(av.VideoFrame.from_ndarray(f, format="rgb24"))]
+        return [bytes(p) for p in packets + stream.encode(None) if p.size]
+
+
+def nal_units(picture: bytes) -> list[bytes]:
+    return [unit for unit in picture.replace(START_CODE, b"\x00\x00\x01").split(b"\x00\x00\x01") if unit]
+
+
+def fragments(unit: bytes, *, hevc: bool, size: int = 900) -> list[bytes]:
+    if len(unit) <= size:
+        return [unit]
+    if hevc:
+        head, kind, body = bytes([unit[0] & 0x81 | 49 << 1, unit[1]]), unit[0] >> 1 & 0x3F, unit[2:]
+    else:
+        head, kind, body = bytes([unit[0] & 0xE0 | 28]), unit[0] & 0x1F, unit[1:]
+    pieces = [body[start : start + size] for start in range(0, len(body), size)]
+    return [
+        head + bytes([kind | (0x80 if number == 0 else 0) | (0x40 if number == len(pieces) - 1 else 0)]) + piece
+        for number, piece in enumerate(pieces)
+    ]
+
+
+def aggregate(units: list[bytes], *, hevc: bool) -> bytes:
+    head = bytes([48 << 1, 1]) if hevc else bytes([24])
+    return head + b"".join(len(unit).to_bytes(2) + unit for unit in units)
+
+
+def packetize(picture: bytes, *, hevc: bool) -> list[bytes]:
+    units = nal_units(picture)
+    small = [unit for unit in units[:-1] if len(unit) < 200]
+    payloads = [aggregate(small, hevc=hevc)] if len(small) > 1 else list(small)
+    return payloads + [piece for unit in units if unit not in small for piece in fragments(unit, hevc=hevc)]
+
+
+@pytest.fixture(scope="module", params=["libx264", "libx265"])
+def coded(request: pytest.FixtureRequest) -> tuple[str, list[bytes]]:
+    return ("hevc" if request.param == "libx265" else "h264"), coded_pictures(request.param)
+
+
+def depacketize(
+    decoder: str, pictures: list[bytes], *, lose: int | None = None, marker: bool = True
+) -> list[AccessUnit]:
+    depacketizer = Depacketizer(decoder)
+    units: list[AccessUnit] = []
+    sequence = 65530
+    for number, picture in enumerate(pictures):
+        payloads = packetize(picture, hevc=decoder == "hevc")
+        for position, payload in enumerate(payloads):
+            sequence += 1
+            if sequence - 65530 == lose:
+                continue
+            last = marker and position == len(payloads) - 1
+            parsed = parse_rtp(packet(payload, sequence=sequence, timestamp=number * 9000, marker=last))
+            assert parsed is not None
+            units += depacketizer.feed(parsed)
+    return units
+
+
+@pytest.mark.parametrize("marker", [True, False])
+def test_pictures_survive_the_packets(coded: tuple[str, list[bytes]], *, marker: bool) -> None:
+    decoder, pictures = coded
+
+    units = depacketize(decoder, pictures, marker=marker)
+
+    expected = pictures if marker else pictures[:-1]
+    assert [nal_units(unit.data) for unit in units] == [nal_units(picture) for picture in expected]
+    assert [unit.key for unit in units] == [number % 5 == 0 for number in range(len(units))]
+    assert not any(unit.damaged for unit in units)
+
+
+def test_a_lost_packet_damages_one_picture_only(coded: tuple[str, list[bytes]]) -> None:
+    decoder, pictures = coded
+
+    units = depacketize(decoder, pictures, lose=6)
+
+    assert sum(unit.damaged for unit in units) == 1
+    assert len(units) == len(pictures)
+
+
+@given(st.lists(st.binary(max_size=30), max_size=20), st.sampled_from(["h264", "hevc"]))
+def test_no_payload_makes_the_depacketizer_fail(payloads: list[bytes], decoder: str) -> None:
+    depacketizer = Depacketizer(decoder)
+    units = [
+        unit
+        for number, payload in enumerate(payloads)
+        for unit in depacketizer.feed(RtpPacket(96, number, number // 3, number % 4 == 3, payload))
+    ]
+
+    assert all(unit.data.startswith(START_CODE) for unit in units)
+
+
+# --- addresses
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("10.0.0.1", ("10.0.0.1", 554)),
+        ("camera.local:8554", ("camera.local", 8554)),
+        ("[fd00::1]:8554", ("fd00::1", 8554)),
+        ("[fd00::1]", ("fd00::1", 554)),
+        ("fd00::1", ("fd00::1", 554)),
+    ],
+)
+def test_addresses_of_the_registry(text: str, expected: tuple[str, int]) -> None:
+    assert split_address(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "camera:", "camera:http", "[fd00::1]:x"])
+def test_an_address_that_cannot_be_read_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"host|int"):
+        split_address(text)
+
+
+def test_a_camera_url_holds_no_credentials() -> None:
+    address = CameraAddress.parse("rtsp://user:canary@[fd00::1]:8554/path?x=1")
+
+    assert address.url == "rtsp://[fd00::1]:8554/path?x=1"
+
+
+@pytest.mark.parametrize("url", ["http://10.0.0.1/", "rtsp:///x", "x", ""])
+def test_what_is_no_rtsp_url_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="RTSP"):
+        CameraAddress.parse(url)

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detector.domain.preprocessing import Placement, Planes, fill
+
+
+def test_planes_lie_over_the_bytes_of_a_frame() -> None:
+    data = bytes(range(6))
+    planes = Planes.unpack(2, 2, data)
+
+    assert planes.luma.tolist() == [[0, 1], [2, 3]]
+    assert (planes.blue.tolist(), planes.red.tolist()) == ([[4]], [[5]])
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "size"), [(2, 2, 5), (2, 2, 7), (0, 2, 0), (-2, 2, 6), (3, 2, 9), (2, 3, 9)]
+)
+def test_a_frame_that_is_not_i420_is_refused(width: int, height: int, size: int) -> None:
+    with pytest.raises(ValueError, match="pixels"):
+        Planes.unpack(width, height, bytes(size))
+
+
+@pytest.mark.parametrize(
+    ("frame", "network"),
+    [((768, 576), (512, 384)), ((640, 480), (512, 384)), ((1920, 1080), (576, 320)), ((1080, 1920), (320, 576))],
+)
+def test_the_network_keeps_the_proportions_of_usual_frames(frame: tuple[int, int], network: tuple[int, int]) -> None:
+    placement = Placement.fit(*frame, 512 * 384)
+
+    assert (placement.network_width, placement.network_height) == network
+
+
+@given(st.integers(2, 4000), st.integers(2, 4000))
+def test_any_frame_gets_a_network_of_whole_steps_inside_the_budget(width: int, height: int) -> None:
+    placement = Placement.fit(width, height, 512 * 384)
+
+    assert placement.network_width % 32 == placement.network_height % 32 == 0
+    assert 32 * 32 <= placement.network_width * placement.network_height <= 512 * 384 * 1.04
+    if 0.5 < width / height < 2:
+        stretch = placement.network_width / placement.network_height / (width / height)
+        assert abs(math.log(stretch)) < 0.08
+
+
+def test_the_whole_frame_comes_back_from_the_whole_network() -> None:
+    placement = Placement(768, 576, 512, 384)
+    boxes = np.array([[0, 0, 512, 384], [-5, -5, 600, 400]], np.float32)
+
+    np.testing.assert_allclose(placement.to_frame(boxes), [[0, 0, 768, 576]] * 2)
+
+
+def test_planes_fill_the_input_each_in_its_channel() -> None:
+    planes = Planes.unpack(4, 4, bytes([200] * 16 + [90] * 4 + [160] * 4))
+    image = np.zeros((3, 32, 64), np.uint8)
+    fill(planes, Placement(4, 4, 64, 32), image)
+
+    assert [np.unique(channel).tolist() for channel in image] == [[200], [90], [160]]
