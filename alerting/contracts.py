@@ -72,6 +72,9 @@ def _explanation(event: bus_pb2.Event) -> Explanation:
         unit=text_of(event.measurement.unit, "measurement.unit"),
         value=event.measurement.value,
         threshold=event.measurement.threshold,
+        rule_display_name=display_name(event.rule_display_name),
+        place_display_name=display_name(event.place_display_name),
+        optic_display_name=display_name(event.optic_display_name),
     )
 
 
@@ -230,6 +233,15 @@ def text_of(value: str, field: str, *, required: bool = False) -> str:
     if len(value) > _MAXIMUM_TEXT or not value.isprintable():
         raise invalid(field, f"must be one line of at most {_MAXIMUM_TEXT} printable characters")
     return value
+
+
+def display_name(value: str) -> str:
+    """What people call something, in one line of at most 500 printable characters.
+
+    It is mended and never refused: no alert may be lost because of a no-break space in a name.
+    """
+    printable = "".join(character if character.isprintable() else " " for character in value)
+    return " ".join(printable.split())[:_MAXIMUM_TEXT]
 
 
 def alert_id(name: str) -> str:

@@ -10,7 +10,7 @@ import av.logging
 import cv2
 import structlog
 
-from anonymizer import liveview, permissions, setup
+from anonymizer import permissions, setup
 from anonymizer.broadcast import Broadcasts
 from anonymizer.domain.viewing import ViewingBook
 from anonymizer.live_view_service import LiveViewServicer
@@ -21,6 +21,7 @@ from anonymizer.whep import WhepEndpoint
 from argo.anonymizer.v1 import live_view_service_pb2_grpc, redaction_service_pb2_grpc
 from mesh import lifecycle
 from mesh.http import serve_web
+from mesh.ice import offer_loopback
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +41,7 @@ async def compose(application: lifecycle.Application[AnonymizerSettings]) -> Non
     book = ViewingBook(lambda: secrets.token_urlsafe(_TOKEN_BYTES), lambda: f"v{secrets.token_hex(8)}")
     whep = WhepEndpoint(book, broadcasts, metrics, settings.console_origin)
     if settings.web_listen.startswith("127."):
-        liveview.offer_loopback()
+        offer_loopback()
     tls = setup.web_tls(settings)
     address = await application.enter(serve_web(whep.application(), settings.web_listen, tls=tls))
     base_url = (settings.web_public_url or f"{'https' if tls else 'http'}://{address}").rstrip("/")

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from typing import Any, Final
 
-import aioice.ice
 import av
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
@@ -104,14 +103,3 @@ class Session:
             self._connected.set()
         elif self._peer.connectionState in ("failed", "closed"):
             self.end()
-
-
-def offer_loopback() -> None:
-    """Lets ICE offer 127.0.0.1 too, which aioice leaves out: a laptop without a network has no other address."""
-    usual = aioice.ice.get_host_addresses
-
-    def with_loopback(use_ipv4: bool, use_ipv6: bool) -> list[str]:  # noqa: FBT001 - the signature of aioice
-        addresses = list(usual(use_ipv4, use_ipv6))
-        return [*addresses, "127.0.0.1"] if use_ipv4 and "127.0.0.1" not in addresses else addresses
-
-    aioice.ice.get_host_addresses = with_loopback

@@ -16,7 +16,6 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-import aioice.ice
 import structlog
 from aiohttp import web
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
@@ -28,6 +27,7 @@ from camera_gateway.domain.clock import ARRIVAL_UNCERTAINTY, CaptureTime, TimeSo
 from camera_gateway.domain.liveness import Reason
 from camera_gateway.domain.slot import NewestSlot
 from camera_gateway.sources import Listener, Outcome, SourceError, deliver
+from mesh.ice import offer_loopback
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -267,19 +267,6 @@ class WhipEndpoint:
 
     async def _shutdown(self, _: web.Application) -> None:
         await asyncio.gather(*(session.close() for _, session in self._sessions.values()))
-
-
-def offer_loopback() -> None:
-    """Let ICE offer 127.0.0.1 too: aioice leaves it out, and a laptop without a network has nothing else."""
-    found = aioice.ice.get_host_addresses
-    if getattr(found, "with_loopback", False):
-        return
-
-    def with_loopback(use_ipv4: bool, use_ipv6: bool) -> list[str]:  # noqa: FBT001  # aioice's signature
-        return [*found(use_ipv4, use_ipv6), *(["127.0.0.1"] if use_ipv4 else [])]
-
-    with_loopback.with_loopback = True  # type: ignore[attr-defined]
-    aioice.ice.get_host_addresses = with_loopback
 
 
 def restrict_candidates(offer: str, allowed: Sequence[networks.Network]) -> str:

@@ -113,6 +113,9 @@ def pack_event(
         model_digest=digest,
         data_class=data_class_pb2.DATA_CLASS_OBSERVATION,
         traceparent=traceparent,
+        optic_display_name=configuration.display_name,
+        place_display_name=configuration.places.display_names.get(fired.place, ""),
+        rule_display_name=specification.display_name,
     )
 
 

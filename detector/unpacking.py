@@ -107,14 +107,21 @@ class _ConfigurationChecker:
             line.name: self._points(f"lines[{index}].polyline", line.polyline.points, least=2)
             for index, line in enumerate(message.lines)
         }
-        places = Places(zones, lines)
+        display_names = {zone.name: zone.display_name for zone in message.zones}
+        display_names |= {line.name: line.display_name for line in message.lines}
+        places = Places(zones, lines, display_names)
         rules = [
             self._rule(f"rules[{index}]", rule, places)
             for index, rule in enumerate(message.rules)
             if rule.mode != scene_pb2.Rule.MODE_OFF
         ]
         return OpticConfiguration(
-            message.optic, message.site, message.version, places, tuple(rule for rule in rules if rule is not None)
+            message.optic,
+            message.site,
+            message.version,
+            places,
+            tuple(rule for rule in rules if rule is not None),
+            message.display_name,
         )
 
     def _wrong(self, field: str, description: str) -> None:
@@ -134,7 +141,9 @@ class _ConfigurationChecker:
         schedules = tuple(self._schedule(f"{field}.schedules[{i}]", item) for i, item in enumerate(rule.schedules))
         if parameters is None:
             return None
-        return RuleSpecification(rule.name, rule.version, rule.mode, rule.priority, classes, schedules, parameters)
+        return RuleSpecification(
+            rule.name, rule.version, rule.mode, rule.priority, classes, schedules, parameters, rule.display_name
+        )
 
     def _parameters(self, field: str, rule: scene_pb2.Rule, places: Places) -> LineParameters | ZoneParameters | None:
         match rule.WhichOneof("parameters"):

@@ -33,9 +33,14 @@ _UNREACHABLE = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.
                 asyncpg.TooManyConnectionsError)  # fmt: skip
 _REFUSED = (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError)
 
-UNAVAILABLE: tuple[type[BaseException], ...] = (*_UNREACHABLE, asyncpg.InterfaceError,
+UNAVAILABLE: tuple[type[BaseException], ...] = (
+    *_UNREACHABLE,
+    asyncpg.InterfaceError,
     asyncpg.OperatorInterventionError,
-                                               asyncpg.InsufficientResourcesError)  # fmt: skip
+    asyncpg.InsufficientResourcesError,
+    # The server died in the middle of a query.
+    asyncpg.InternalClientError,
+)
 """What asyncpg raises when the database cannot be used now, unlike a wrong query; a store raises Unavailable then."""
 
 

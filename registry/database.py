@@ -52,8 +52,6 @@ AWAY = (
     # A deadlock was broken, or a standby has not been promoted yet.
     asyncpg.TransactionRollbackError,
     asyncpg.ReadOnlySQLTransactionError,
-    # What asyncpg says when the server dies between a query and its answer.
-    asyncpg.InternalClientError,
 )
 """Errors that are nobody's mistake and that pass: trying again later helps."""
 

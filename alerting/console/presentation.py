@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from alerting.contracts import display_name
 from alerting.domain.alerts import Alert
 from alerting.domain.board import Row
+from alerting.domain.summary import figure
 from argo.camera_gateway.v1 import coverage_pb2
 from argo.detector.v1 import bus_pb2
 from argo.type.v1 import object_class_pb2
@@ -24,14 +26,14 @@ def alert_json(alert: Alert) -> dict[str, Any]:
         "rule": alert.rule.rsplit("/", 1)[-1],
         "ruleVersion": event.rule_version,
         "topic": event.topic,
-        "place": alert.place.rsplit("/", 1)[-1],
+        "place": display_name(event.place_display_name) or alert.place.rsplit("/", 1)[-1],
         "classes": [_label(object_class_pb2.ObjectClass, number, "OBJECT_CLASS_") for number in event.classes],
         "measurement": {
             "quantity": event.measurement.quantity,
             "unit": event.measurement.unit,
             # A text: JSON has no word for what is not a number.
-            "value": f"{event.measurement.value:.4g}",
-            "threshold": f"{event.measurement.threshold:.4g}",
+            "value": figure(event.measurement.value),
+            "threshold": figure(event.measurement.threshold),
         },
         "modelDigest": event.model_digest[:12],
         "eventCount": alert.event_count,

@@ -15,6 +15,12 @@ _HAPPENINGS: Mapping[str, str] = MappingProxyType(
 """ONVIF rule topics (ONVIF Analytics Service Specification, annex A) in words."""
 
 
+_SMALLEST = 0.005
+"""What is nearer to zero than this would be shown as 0 with two decimals."""
+_LARGEST = 1e15
+"""From here on a double has no decimals worth showing."""
+
+
 @dataclass(frozen=True)
 class Explanation:
     """Why a rule fired.
@@ -29,6 +35,9 @@ class Explanation:
         unit: for example ``"s"``; empty for a count.
         value: the measured value, in ``unit``.
         threshold: what it was measured against, in ``unit``.
+        rule_display_name: what people called the rule when it fired; empty: nothing but its id.
+        place_display_name: likewise the zone or line.
+        optic_display_name: likewise the optic.
     """
 
     topic: str
@@ -40,23 +49,52 @@ class Explanation:
     unit: str = ""
     value: float = 0.0
     threshold: float = 0.0
+    rule_display_name: str = ""
+    place_display_name: str = ""
+    optic_display_name: str = ""
+
+    @property
+    def rule_label(self) -> str:
+        """The rule as people call it, otherwise its id."""
+        return self.rule_display_name or _last(self.rule)
+
+    @property
+    def place_label(self) -> str:
+        """The zone or line as people call it, otherwise its id."""
+        return self.place_display_name or _last(self.place)
+
+    @property
+    def optic_label(self) -> str:
+        """The optic as people call it, otherwise the ids of its device and of itself."""
+        return self.optic_display_name or f"{_segment(self.optic, 1)}/{_segment(self.optic, 3)}"
 
 
 def summarise(explanation: Explanation) -> str:
     """One sentence: what, where, measured against what, by which rule."""
     who = " and ".join(explanation.classes).capitalize() or "Something"
     happening = _HAPPENINGS.get(explanation.topic, f"matched {explanation.topic or 'a rule'} at")
-    device, optic = _segment(explanation.optic, 1), _segment(explanation.optic, 3)
-    where = f'"{_last(explanation.place)}" of {device}/{optic}'
-    return f'{who} {happening} {where}{_measured(explanation)} (rule "{_last(explanation.rule)}").'
+    where = f'"{explanation.place_label}" of {explanation.optic_label}'
+    return f'{who} {happening} {where}{_measured(explanation)} (rule "{explanation.rule_label}").'
+
+
+def figure(value: float) -> str:
+    """A measured value as people read it: at most two decimals, none that say nothing.
+
+    What two decimals cannot show, because it is too small, too large or not a number, has three significant digits.
+    """
+    if value == 0.0:
+        return "0"
+    if not _SMALLEST <= abs(value) < _LARGEST:
+        return f"{value:.3g}"
+    return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
 def _measured(explanation: Explanation) -> str:
     if not explanation.quantity:
         return ""
     unit = f" {explanation.unit}" if explanation.unit else ""
-    value, threshold = f"{explanation.value:.4g}{unit}", f"{explanation.threshold:.4g}{unit}"
-    return f": {explanation.quantity} {value}, threshold {threshold}"
+    value, threshold = figure(explanation.value), figure(explanation.threshold)
+    return f": {explanation.quantity} {value}{unit}, threshold {threshold}{unit}"
 
 
 def _segment(name: str, index: int) -> str:

@@ -53,6 +53,7 @@ class RuleSpecification:
         classes: the classes that it looks at; none means all.
         schedules: when it runs; none means always.
         parameters: what it watches for.
+        display_name: what people call it; empty: nothing but its id.
     """
 
     name: str
@@ -62,6 +63,7 @@ class RuleSpecification:
     classes: frozenset[ObjectClass]
     schedules: tuple[Schedule, ...]
     parameters: LineParameters | ZoneParameters
+    display_name: str = ""
 
     def build(self, places: Places) -> Rule:
         """The rule, with an empty memory.
@@ -87,6 +89,7 @@ class OpticConfiguration:
         version: grows with every change.
         places: its zones and lines.
         rules: those that run.
+        display_name: what people call the optic; empty: nothing but its id.
     """
 
     optic: str
@@ -94,3 +97,4 @@ class OpticConfiguration:
     version: int = 0
     places: Places = field(default_factory=Places)
     rules: tuple[RuleSpecification, ...] = ()
+    display_name: str = ""

@@ -64,7 +64,9 @@ class Places:
     Attributes:
         zones: resource name -> corners, at least three.
         lines: resource name -> vertices, at least two.
+        display_names: resource name -> what people call it; a place without such a name may be missing.
     """
 
     zones: Mapping[str, tuple[Point, ...]] = field(default_factory=dict)
     lines: Mapping[str, tuple[Point, ...]] = field(default_factory=dict)
+    display_names: Mapping[str, str] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from mesh.local.environment import MeshOptions
 from mesh.local.runner import LocalMesh
 from mesh.local.sample import ensure_sample
 from mesh.local.state import StateFolder
-from tests.e2e.street import CAMERA, Street
+from tests.e2e.street import CAMERA, WHIP_DEVICE, WHIP_TOKEN, Street
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +28,9 @@ def sample() -> Path:
 async def street(tmp_path_factory: pytest.TempPathFactory, sample: Path) -> AsyncIterator[Street]:
     """The mesh; alerts are grouped over a second only, so that a test does not wait for the next one."""
     folder = tmp_path_factory.mktemp("mesh")
-    options = MeshOptions(settings={"alerting": {"ARGO_GROUP_SECONDS": "1"}})
+    secrets = tmp_path_factory.mktemp("secrets") / "cameras.json"
+    secrets.write_text(json.dumps({WHIP_DEVICE: {"tokens": {"one": WHIP_TOKEN}}}))
+    options = MeshOptions(camera_credentials=secrets, settings={"alerting": {"ARGO_GROUP_SECONDS": "1"}})
     with StateFolder(folder) as state:
         async with LocalMesh(state, options) as mesh:
             street = Street(mesh)

@@ -29,6 +29,7 @@ REASON = "end-to-end test"
 CAMERA = "demo-camera-1"
 OPTIC = f"devices/{CAMERA}/optics/main"
 PATIENCE = 60.0
+WHIP_DEVICE, WHIP_TOKEN = "whip-camera", "a-token-of-the-tests"
 
 
 async def until(what: str, probe: Callable[[], Awaitable[T | None]], patience: float = PATIENCE) -> T:

@@ -49,13 +49,17 @@ class Registry(registry_grpc.RegistryServiceServicer):
 
     async def ListDevices(self, _request: Any, _context: Any) -> registry_v1.ListDevicesResponse:  # noqa: N802
         return registry_v1.ListDevicesResponse(
-            devices=[site_pb2.Device(name="devices/alimonda", site="sites/alimonda", display_name="Pole 3")]
+            devices=[
+                site_pb2.Device(name="devices/alimonda", site="sites/alimonda", display_name="Pole 3"),
+                site_pb2.Device(name="devices/single", site="sites/alimonda", display_name="Pole 4"),
+            ]
         )
 
     async def ListOptics(self, request: registry_v1.ListOpticsRequest, _context: Any) -> Any:  # noqa: N802
         assert request.parent == "devices/-"
         quiet = site_pb2.Optic(name="devices/alimonda/optics/south", display_name="South <img src=x>")
-        return registry_v1.ListOpticsResponse(optics=[site_pb2.Optic(name=OPTIC, display_name="North"), quiet])
+        single = site_pb2.Optic(name="devices/single/optics/main", display_name="Pole 4")
+        return registry_v1.ListOpticsResponse(optics=[site_pb2.Optic(name=OPTIC, display_name="North"), quiet, single])
 
 
 class Peers:

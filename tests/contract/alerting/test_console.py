@@ -154,12 +154,15 @@ async def test_alerts_come_as_they_are_raised_and_are_acknowledged(
     first = await raised(parts, rule="first")
     async with signed_in.get("/api/alerts/stream", params={"purpose": "control-room-watch"}) as stream:
         assert stream.content_type == "text/event-stream"
-        assert (await next_event(stream, "alert"))["name"] == first
-        second = await raised(parts, rule="second")
+        shown = await next_event(stream, "alert")
+        assert (shown["name"], shown["place"]) == (first, "flower-bed")
+        second = await raised(parts, rule="second", place_display_name="the flower bed")
         shown = await next_event(stream, "alert")
         assert (shown["name"], shown["state"]) == (second, "raised")
         assert shown["measurement"] == {"quantity": "dwell", "unit": "s", "value": "4.25", "threshold": "1"}
         assert shown["modelDigest"] == "abababababab"
+        assert shown["place"] == "the flower bed"
+        assert 'inside zone "the flower bed" of' in shown["summary"]
 
         headers = await page_headers(signed_in, url)
         async with signed_in.post(f"/api/{second}/acknowledge", json={}, headers=headers) as response:
@@ -228,9 +231,10 @@ async def test_the_board_names_the_optics_and_says_what_is_unknown(signed_in: ai
             found: list[dict[str, Any]] = (await response.json())["optics"]
             return found
 
-    await until(rows, lambda found: [row["state"] for row in found] == ["streaming", "unknown"])
-    north, south = await rows()
+    await until(rows, lambda found: [row["state"] for row in found] == ["streaming", "unknown", "unknown"])
+    north, south, single = await rows()
     assert (north["label"], north["site"]) == ("Pole 3, North", "Giardini Alimonda")
+    assert single["label"] == "Pole 4"
     assert south["coverage"] == {"analysed": 0, "received": 0, "lost": 0, "unknown": 1}
 
 

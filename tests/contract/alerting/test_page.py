@@ -100,11 +100,12 @@ async def test_an_operator_signs_in_sees_an_alert_explained_and_takes_it_on(
         await page.until("document.querySelector('#optics').innerText.includes('<img src=x>')")
         assert await page.value("document.querySelectorAll('#optics img').length") == 0
 
-        await parts.consumers.take_events(batch(event()), delivery())
+        await parts.consumers.take_events(batch(event(place_display_name="the <b>lawn</b>")), delivery())
         await page.until("document.querySelectorAll('.alert').length === 1")
         text = await page.value("document.querySelector('.alert').innerText")
         assert "dwell 4.25 s, threshold 1 s" in text
         assert "abababababab" in text
+        assert await page.value("document.querySelector('.why div:nth-child(3) dd').innerText") == "the <b>lawn</b>"
         assert await page.value("document.querySelector('#announcer').textContent.includes('Person inside zone')")
 
         await page.value("document.querySelector('.alert button.primary').click()")

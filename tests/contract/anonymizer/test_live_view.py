@@ -11,8 +11,8 @@ from aiortc import RTCPeerConnection, RTCSessionDescription
 from av import VideoFrame
 from google.protobuf.duration_pb2 import Duration
 
-from anonymizer import liveview
 from argo.anonymizer.v1 import live_view_service_pb2, live_view_service_pb2_grpc
+from mesh.ice import offer_loopback
 from tests.contract.anonymizer import harness
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mesh.authority import CertificateAuthority
 
-liveview.offer_loopback()
+offer_loopback()
 
 
 @contextlib.asynccontextmanager

@@ -37,6 +37,7 @@ def event(
     mode: scene_pb2.Rule.Mode.ValueType = LIVE,
     rule: str = "no-entry",
     priority: scene_pb2.Priority.ValueType = scene_pb2.PRIORITY_MEDIUM,
+    place_display_name: str = "",
 ) -> bus_pb2.Event:
     """An event as a detector publishes it; captured now if not told otherwise."""
     capture_time = media_pb2.CaptureTime(source=media_pb2.CaptureTime.SOURCE_ARRIVAL)
@@ -56,6 +57,7 @@ def event(
         classes=[object_class_pb2.OBJECT_CLASS_PERSON],
         tracks=[7],
         model_digest="ab" * 32,
+        place_display_name=place_display_name,
     )
 
 

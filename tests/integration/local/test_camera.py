@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FRAMES = 30
 TICKS_PER_FRAME = 90_000 // 20
+TICKS_PER_MILLISECOND = 90
 
 
 def _open(url: str, **options: str) -> av.container.InputContainer:
@@ -54,9 +55,10 @@ async def test_time_goes_on_over_the_loop(video: Path) -> None:
     async with serve_camera(CameraOptions(video), random.Random(1)) as camera:
         frames = await asyncio.to_thread(_watch, camera.url, FRAMES + 10)
 
-    steps = {later[0] - earlier[0] for earlier, later in itertools.pairwise(frames)}
+    steps = [later[0] - earlier[0] for earlier, later in itertools.pairwise(frames)]
     assert len(frames) == FRAMES + 10
-    assert steps == {TICKS_PER_FRAME}
+    # FFmpeg's parser, on the client's side, now and then guesses a time to the millisecond.
+    assert [step for step in steps if abs(step - TICKS_PER_FRAME) > TICKS_PER_MILLISECOND] == []
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc"])

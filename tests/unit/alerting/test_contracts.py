@@ -104,6 +104,40 @@ def test_a_wrong_field_is_named(field: str, value: str) -> None:
     assert caught.value.violations[0].field == field
 
 
+def test_an_alert_speaks_in_the_names_that_its_event_brought() -> None:
+    message = event()
+    message.optic_display_name, message.place_display_name = "Pole 3", "the gate"
+    message.rule_display_name = "no entry at night"
+    alert = raise_alert(contracts.rule_event(message, NOW), NOW)
+
+    assert alert.summary == 'Car crossed line "the gate" of Pole 3 (rule "no entry at night").'
+    assert (alert.rule, alert.place) == (message.rule, message.place)
+
+
+def test_an_event_of_an_older_detector_has_ids_for_names() -> None:
+    alert = raise_alert(contracts.rule_event(event(), NOW), NOW)
+
+    assert alert.summary == 'Car crossed line "gate" of alimonda/north (rule "no-entry").'
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ("the\u00a0gate", "the gate"),
+        ("the gate\u202e\x00", "the gate"),
+        ("two\nlines", "two lines"),
+        (" \t", "gate"),
+        ("x" * 501, "x" * 500),
+    ],
+)
+def test_no_alert_is_lost_because_of_a_name(told: str, shown: str) -> None:
+    message = event()
+    message.place_display_name = told
+    alert = raise_alert(contracts.rule_event(message, NOW), NOW)
+
+    assert alert.summary == f'Car crossed line "{shown}" of alimonda/north (rule "no-entry").'
+
+
 def read_or_refused(read: object, message: Message) -> None:
     try:
         read(message, NOW)  # type: ignore[operator]

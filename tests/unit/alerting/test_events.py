@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from alerting.domain.alerts import Alert, Priority, State
 from alerting.domain.events import RuleEvent, find_group, join, raise_alert
 from alerting.domain.retention import RETENTION, expiry
-from alerting.domain.summary import Explanation, summarise
+from alerting.domain.summary import Explanation, figure, summarise
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 WINDOW = timedelta(seconds=30)
@@ -129,7 +129,42 @@ def test_nothing_is_kept_longer_than_seven_days(
             Explanation("Own/Rule", f"{OPTIC}/rules/x", "", OPTIC),
             'Something matched Own/Rule at "?" of alimonda/north (rule "x").',
         ),
+        (
+            Explanation(
+                "FieldDetector/ObjectsInside", f"{OPTIC}/rules/night", f"{OPTIC}/zones/park", OPTIC, ("person",),
+                "dwell", "s", 1.0, 1.0, "somebody on the road", "the road", "Pole 3",
+            ),
+            'Person inside zone "the road" of Pole 3: dwell 1 s, threshold 1 s (rule "somebody on the road").',
+        ),
+        (
+            Explanation(
+                "LineDetector/Crossed", f"{OPTIC}/rules/gate", f"{OPTIC}/lines/kerb", OPTIC, ("car",),
+                place_display_name="the kerb",
+            ),
+            'Car crossed line "the kerb" of alimonda/north (rule "gate").',
+        ),
     ],
 )  # fmt: skip
 def test_the_summary_says_what_where_how_much_and_by_which_rule(explanation: Explanation, sentence: str) -> None:
     assert summarise(explanation) == sentence
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.0, "0"),
+        (-0.0, "0"),
+        (1.0, "1"),
+        (1.04, "1.04"),
+        (12.3456, "12.35"),
+        (100.0, "100"),
+        (12345.678, "12345.68"),
+        (-2.5, "-2.5"),
+        (0.00123, "0.00123"),
+        (1e300, "1e+300"),
+        (float("nan"), "nan"),
+        (float("inf"), "inf"),
+    ],
+)
+def test_a_figure_has_at_most_two_decimals_and_never_vanishes(value: float, shown: str) -> None:
+    assert figure(value) == shown

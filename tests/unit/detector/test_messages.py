@@ -16,6 +16,7 @@ from detector.domain.detections import Detections, ObjectClass
 from detector.domain.rules import Firing
 from detector.domain.rules.line_crossing import Direction
 from detector.domain.rules.schedule import Schedule
+from detector.domain.scene import Places
 from detector.domain.tracking import Track
 from detector.packing import FrameHeader, pack_event, pack_verdict
 from detector.publisher import message_id, subject
@@ -32,18 +33,22 @@ def header(sequence: int = 7, seconds: int = 1000) -> FrameHeader:
 
 
 def fired(track: int = 5) -> FiredRule:
-    specification = RuleSpecification("rules/r", 9, 3, 2, frozenset(), (), ZoneParameters("zones/z", 1.0))
+    specification = RuleSpecification("rules/r", 9, 3, 2, frozenset(), (), ZoneParameters("zones/z", 1.0), "No entry")
     firing = Firing(1000.1, 998.5, "dwell", "s", 1.6, 1.0, 0.0, (track,), (ObjectClass.CAR,), (20, 10, 60, 30))
     return FiredRule(specification, "FieldDetector/ObjectsInside", "zones/z", firing)
 
 
 def message() -> lease_service_pb2.OpticConfiguration:
-    zone = scene_pb2.Zone(name="zones/z")
+    zone = scene_pb2.Zone(name="zones/z", display_name="The yard")
     zone.polygon.points.extend(geometry_pb2.Point(x=x, y=y) for x, y in ((0, 0), (1, 0), (1, 1)))
     line = scene_pb2.Line(name="lines/l")
     line.polyline.points.extend(geometry_pb2.Point(x=x, y=0.5) for x in (0, 1))
-    made = lease_service_pb2.OpticConfiguration(optic=OPTIC, site="sites/s", version=4, zones=[zone], lines=[line])
-    inside = made.rules.add(name="rules/i", version=2, mode=scene_pb2.Rule.MODE_LIVE, classes=[1, 3])
+    made = lease_service_pb2.OpticConfiguration(
+        optic=OPTIC, site="sites/s", version=4, zones=[zone], lines=[line], display_name="North"
+    )
+    inside = made.rules.add(
+        name="rules/i", version=2, mode=scene_pb2.Rule.MODE_LIVE, classes=[1, 3], display_name="Somebody in the yard"
+    )
     inside.zone_intrusion.zone = "zones/z"
     inside.schedules.add(days_of_week=[1, 7], start_minute=1320, end_minute=360)
     crossed = made.rules.add(name="rules/c", mode=scene_pb2.Rule.MODE_SHADOW)
@@ -63,6 +68,8 @@ def test_a_configuration_comes_whole_into_the_domain() -> None:
     assert inside.classes == {ObjectClass.PERSON, ObjectClass.CAR}
     assert inside.schedules == (Schedule(frozenset({1, 7}), 1320, 360),)
     assert crossed.parameters == LineParameters("lines/l", Direction.LEFT_TO_RIGHT)
+    assert (found.display_name, inside.display_name, crossed.display_name) == ("North", "Somebody in the yard", "")
+    assert found.places.display_names == {"zones/z": "The yard", "lines/l": ""}
 
 
 def test_every_wrong_field_of_a_configuration_is_named_at_once() -> None:
@@ -126,6 +133,21 @@ def test_an_event_explains_itself() -> None:
     assert (event.measurement.value, event.measurement.threshold) == (1.6, 1.0)
     assert (list(event.classes), list(event.tracks)) == ([object_class_pb2.OBJECT_CLASS_CAR], [5])
     assert event.model_digest == "ab"
+
+
+def test_an_event_carries_the_names_that_people_use() -> None:
+    places = Places(display_names={"zones/z": "The yard", "zones/other": "The lane"})
+    event = pack_event(OpticConfiguration(OPTIC, places=places, display_name="North"), header(), fired(), digest="ab")
+
+    assert event.optic_display_name == "North"
+    assert event.place_display_name == "The yard"
+    assert event.rule_display_name == "No entry"
+
+
+def test_an_event_of_things_without_names_leaves_them_empty() -> None:
+    event = pack_event(OpticConfiguration(OPTIC), header(), fired(), digest="ab")
+
+    assert (event.optic_display_name, event.place_display_name) == ("", "")
 
 
 def test_the_same_firing_has_the_same_event_and_message_and_another_has_not() -> None:

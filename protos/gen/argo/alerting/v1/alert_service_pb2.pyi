@@ -155,7 +155,7 @@ class Alert(_message.Message):
     site: _builtins.str
     """`sites/{site}`."""
     summary: _builtins.str
-    """One sentence: what, where."""
+    """One sentence: what, where, measured against what; in the names that people used when it was raised."""
     event_count: _builtins.int
     """How many events it stands for."""
     assessment: Global___Alert.Assessment.ValueType

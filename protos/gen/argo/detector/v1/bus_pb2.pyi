@@ -52,6 +52,9 @@ class Event(_message.Message):
     MODEL_DIGEST_FIELD_NUMBER: _builtins.int
     DATA_CLASS_FIELD_NUMBER: _builtins.int
     TRACEPARENT_FIELD_NUMBER: _builtins.int
+    OPTIC_DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    PLACE_DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    RULE_DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """A UUID, the same in every redelivery."""
     optic: _builtins.str
@@ -76,6 +79,12 @@ class Event(_message.Message):
     """How the law looks at it."""
     traceparent: _builtins.str
     """W3C Trace Context of the span in which the rule fired; empty: the frame was not sampled."""
+    optic_display_name: _builtins.str
+    """What people called the optic when the rule fired; empty: it has no name but its id."""
+    place_display_name: _builtins.str
+    """What people called the zone or line then; empty: it has no name but its id."""
+    rule_display_name: _builtins.str
+    """What people called the rule then; empty: it has no name but its id."""
     @_builtins.property
     def capture_time(self) -> _media_pb2.CaptureTime:
         """The frame that decided it."""
@@ -121,10 +130,13 @@ class Event(_message.Message):
         model_digest: _builtins.str = ...,
         data_class: _data_class_pb2.DataClass.ValueType = ...,
         traceparent: _builtins.str = ...,
+        optic_display_name: _builtins.str = ...,
+        place_display_name: _builtins.str = ...,
+        rule_display_name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["box", b"box", "capture_time", b"capture_time", "measurement", b"measurement", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["box", b"box", "capture_time", b"capture_time", "classes", b"classes", "data_class", b"data_class", "event_id", b"event_id", "measurement", b"measurement", "mode", b"mode", "model_digest", b"model_digest", "optic", b"optic", "place", b"place", "priority", b"priority", "rule", b"rule", "rule_version", b"rule_version", "site", b"site", "start_time", b"start_time", "topic", b"topic", "traceparent", b"traceparent", "tracks", b"tracks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["box", b"box", "capture_time", b"capture_time", "classes", b"classes", "data_class", b"data_class", "event_id", b"event_id", "measurement", b"measurement", "mode", b"mode", "model_digest", b"model_digest", "optic", b"optic", "optic_display_name", b"optic_display_name", "place", b"place", "place_display_name", b"place_display_name", "priority", b"priority", "rule", b"rule", "rule_display_name", b"rule_display_name", "rule_version", b"rule_version", "site", b"site", "start_time", b"start_time", "topic", b"topic", "traceparent", b"traceparent", "tracks", b"tracks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

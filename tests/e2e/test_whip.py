@@ -1,0 +1,102 @@
+"""A camera that publishes over WHIP with a real WebRTC client, all the way to masked pictures."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fractions
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import av
+import numpy as np
+import pytest
+from aiortc import RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import VideoStreamTrack
+
+from argo.registry.v1 import registry_service_pb2 as api
+from argo.registry.v1 import site_pb2
+from argo.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
+from mesh.local.demo.registration import SITE
+from tests.e2e.street import WHIP_DEVICE, WHIP_TOKEN, Street
+
+OPTIC = f"devices/{WHIP_DEVICE}/optics/one"
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+class Square(VideoStreamTrack):
+    """A square that wanders over grey ground, 30 pictures a second."""
+
+    async def recv(self) -> av.VideoFrame:
+        timestamp, time_base = await self.next_timestamp()
+        picture = np.full((240, 320, 3), 128, np.uint8)
+        left = int(timestamp * time_base * 60) % 260
+        picture[90:150, left : left + 60] = 240
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        frame.pts, frame.time_base = timestamp, fractions.Fraction(time_base)
+        return frame
+
+
+@contextlib.asynccontextmanager
+async def _registered(street: Street) -> AsyncIterator[None]:
+    legal = site_pb2.LegalBasis(
+        purpose=site_pb2.LegalBasis.PURPOSE_TRAFFIC, dpia_reference="test", sign_reference="test", controller="test"
+    )
+    device = site_pb2.Device(
+        display_name="publisher",
+        site=SITE,
+        address="127.0.0.1:9",
+        credentials=WHIP_DEVICE,
+        view=site_pb2.Device.VIEW_OBSERVATION,
+        mobility=site_pb2.Device.MOBILITY_FIXED,
+        legal_basis=legal,
+    )
+    optic = site_pb2.Optic(display_name="publisher", ingest=site_pb2.Optic.INGEST_WHIP)
+    async with street.channel("registry", "administrator/local") as channel:
+        stub: Any = RegistryServiceStub(channel)
+        await stub.CreateDevice(api.CreateDeviceRequest(device_id=WHIP_DEVICE, device=device))
+        await stub.CreateOptic(api.CreateOpticRequest(parent=f"devices/{WHIP_DEVICE}", optic_id="one", optic=optic))
+        try:
+            yield
+        finally:
+            await stub.DeleteOptic(api.DeleteOpticRequest(name=OPTIC))
+            await stub.DeleteDevice(api.DeleteDeviceRequest(name=f"devices/{WHIP_DEVICE}"))
+
+
+@contextlib.asynccontextmanager
+async def _publishing(street: Street) -> AsyncIterator[None]:
+    peer = RTCPeerConnection()
+    peer.addTrack(Square())
+    url = f"http://{street.mesh.environments.web('camera-gateway')}/whip/{WHIP_DEVICE}/one"
+    headers = {"Authorization": f"Bearer {WHIP_TOKEN}", "Content-Type": "application/sdp"}
+    try:
+        await peer.setLocalDescription(await peer.createOffer())
+        async with aiohttp.ClientSession() as client:
+            answer = await _post_until_leased(client, url, peer.localDescription.sdp, headers)
+        await peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        yield
+    finally:
+        await peer.close()
+
+
+async def _post_until_leased(client: aiohttp.ClientSession, url: str, offer: str, headers: dict[str, str]) -> str:
+    """The answer, once the gateway has got the lease of the new device."""
+    deadline = time.monotonic() + 20
+    while True:
+        async with client.post(url, data=offer, headers=headers) as response:
+            text = await response.text()
+            if response.status == 201:
+                return text
+        assert time.monotonic() < deadline, f"{response.status}: {text}"
+        await asyncio.sleep(0.2)
+
+
+async def test_a_publisher_is_analysed_and_masked(street: Street) -> None:
+    async with _registered(street), _publishing(street):
+        session = await street.streaming(OPTIC)
+
+    assert (session.width, session.height) == (320, 240)
+    assert session.counters.unmasked_frames_out == 0
