@@ -46,7 +46,6 @@ DECODERS: Final = {
     media_pb2.CodecParameters.CODEC_MJPEG: "mjpeg",
     media_pb2.CodecParameters.CODEC_MPEG4: "mpeg4",
     media_pb2.CodecParameters.CODEC_MSMPEG4_V3: "msmpeg4",
-    media_pb2.CodecParameters.CODEC_MSMPEG4_V3: "msmpeg4",
     media_pb2.CodecParameters.CODEC_VP8: "vp8",
     media_pb2.CodecParameters.CODEC_VP9: "vp9",
     # FFmpeg's own "av1" decodes on hardware only.
