@@ -25,7 +25,7 @@ COPY alerting/ alerting/
 COPY protos/ protos/
 RUN /build/bin/python -m hatchling build --target wheel --directory /dist \
  && /opt/argo/bin/pip install --no-index --no-deps /dist/*.whl \
- && ln --symbolic "argo-${SERVICE}" /opt/argo/bin/serve \
+ && ln --symbolic "argo-serve-${SERVICE}" /opt/argo/bin/serve \
  && test -x /opt/argo/bin/serve
 
 FROM ${PYTHON_IMAGE}

@@ -37,9 +37,16 @@ setup: $(STAMPS)/packages models sample ## Fetch and install everything, once (.
 demo: setup ## Run the whole mesh on real street video, with the console
 	@$(BIN)/argo demo $(ARGS)
 
+# Most tests wait for other processes; more of these want more memory, not only more cores.
+TEST_PROCESSES ?= 2
+
 .PHONY: test
 test: setup ## Run the tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -m 'not slow' --numprocesses $(TEST_PROCESSES) --no-loadscope-reorder $(ARGS)
+
+.PHONY: soak
+soak: setup ## Run the tests that take minutes: every fault of a camera against the whole mesh
+	@$(BIN)/python -m pytest -m slow $(ARGS)
 
 .PHONY: bench
 bench: setup $(BENCH_VENV)/.made ## Measure ARGO against its peers in the same run

@@ -13,7 +13,7 @@ from alerting.console.application import console
 from alerting.console.board import Board
 from alerting.metrics import Metrics
 from alerting.settings import AlertingSettings
-from mesh import lifecycle
+from mesh import audit, lifecycle
 from mesh.bus import Bus
 from mesh.http import serve_web
 from mesh.postgres import open_pool
@@ -30,6 +30,7 @@ async def compose(application: lifecycle.Application[AlertingSettings]) -> None:
         await migrations.migrate(pool, "pre")
         await migrations.migrate(pool, "post")
     await migrations.ensure_migrated(pool)
+    await audit.report(pool)
     tls = settings.tls if settings.nats_url.startswith("tls://") else None
     bus = await application.enter(Bus.connect(settings.nats_url, name="alerting", tls=tls, metrics=application.metrics))
     parts = Parts(settings, pool, Metrics(application.metrics))
@@ -50,7 +51,7 @@ async def open_console(application: lifecycle.Application[AlertingSettings], par
     registry = await application.enter(open_channel(settings.registry, settings, peer="service/registry"))
     gateway = await application.enter(open_channel(settings.camera_gateway, settings, peer="service/camera-gateway"))
     anonymizer = await application.enter(open_channel(settings.anonymizer, settings, peer="service/anonymizer"))
-    board = Board(RegistryClient(registry), GatewayClient(gateway), parts.coverage, utc_now)
+    board = Board(RegistryClient(registry), GatewayClient(gateway), parts.coverage, utc_now, parts.roster)
     web = console(settings, parts, board, LiveViewClient(anonymizer), utc_now)
     address = await application.enter(serve_web(web, settings.web_listen))
     log.info("console.opened", address=address, sign_in=settings.console_token is not None)

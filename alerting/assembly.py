@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from alerting import permissions
 from alerting.consumer import Consumers
 from alerting.desk import AlertDesk
+from alerting.domain.roster import Roster
 from alerting.metrics import Metrics
 from alerting.records import Records
 from alerting.service.alerts import AlertServicer
@@ -45,6 +46,7 @@ class Parts:
         self.audit_reader = AuditReader(database)
         self.signal = ChangeSignal(database, maximum_watches=settings.maximum_watches)
         self.coverage = CoverageStore(database)
+        self.roster = Roster()
         self.sign_ins = SignInStore(database)
         self.desk = AlertDesk(
             alerts,
@@ -67,7 +69,7 @@ class Parts:
         )
         server.add(
             coverage_service_pb2_grpc.add_CoverageServiceServicer_to_server,
-            CoverageServicer(self.coverage),
+            CoverageServicer(self.coverage, self.roster, self.records, utc_now),
             "argo.alerting.v1.CoverageService",
         )
         server.add(

@@ -10,10 +10,11 @@ from typing import Any
 
 import grpc
 
-from alerting.domain.board import Place, Session, SessionState
+from alerting.contracts import display_name
+from alerting.domain.board import Place, Refusal, Session, SessionState
 from argo.anonymizer.v1 import live_view_service_pb2, live_view_service_pb2_grpc
 from argo.camera_gateway.v1 import gateway_service_pb2, gateway_service_pb2_grpc
-from argo.registry.v1 import registry_service_pb2, registry_service_pb2_grpc
+from argo.registry.v1 import admission_pb2, registry_service_pb2, registry_service_pb2_grpc, site_pb2
 from mesh.rpc.status import from_rpc_error
 
 _PAGE = 1000
@@ -41,6 +42,7 @@ class RegistryClient:
                         optic=optic.name,
                         label=_label(device_label, optic.display_name or optic.name.rsplit("/", 1)[1]),
                         site_label=sites.get(site, "") or site.rsplit("/", 1)[-1],
+                        refusals=_refusals(optic),
                     )
                 )
             return places
@@ -113,6 +115,17 @@ class LiveViewClient:
 def _label(device: str, optic: str) -> str:
     """What people call an optic; one that is its device's only one often has the same name."""
     return device if device == optic else f"{device}, {optic}"
+
+
+def _refusals(optic: site_pb2.Optic) -> tuple[Refusal, ...]:
+    names = admission_pb2.Refusal.Reason
+    return tuple(
+        Refusal(
+            reason=names.Name(refusal.reason).removeprefix("REASON_") if refusal.reason in names.values() else "OTHER",
+            description=display_name(refusal.description),
+        )
+        for refusal in optic.refusals
+    )
 
 
 def _session(message: gateway_service_pb2.Session) -> Session:

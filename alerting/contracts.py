@@ -20,7 +20,6 @@ from alerting.domain.retention import expiry
 from alerting.domain.summary import Explanation
 from alerting.domain.tokens import invalid
 from argo.alerting.v1 import alert_service_pb2 as alerts_v1
-from argo.alerting.v1 import coverage_service_pb2 as coverage_v1
 from argo.camera_gateway.v1 import coverage_pb2
 from argo.detector.v1 import bus_pb2
 from argo.registry.v1 import scene_pb2
@@ -116,11 +115,11 @@ def health_report(report: coverage_pb2.HealthReport, received: datetime) -> cove
         site=_name(report.site, _SITE_NAME, "site"),
         replica=text_of(report.replica, "replica"),
         start_time=start,
-        interval=_duration(report, "interval"),
+        interval=duration_of(report, "interval"),
         seconds=seconds_of(report.coverage),
         gaps=tuple(
             coverage.Gap(
-                time_of(gap, "start_time"), _duration(gap, "duration"), _known(coverage_pb2.Gap.Kind, gap.kind),
+                time_of(gap, "start_time"), duration_of(gap, "duration"), _known(coverage_pb2.Gap.Kind, gap.kind),
                 text_of(gap.reason, "gaps.reason"),
             )
             for gap in report.gaps
@@ -138,6 +137,12 @@ def seconds_of(value: coverage_pb2.Coverage) -> coverage.Seconds:
         masked=value.masked_seconds,
         lost=value.lost_seconds,
         elapsed=value.elapsed_seconds,
+        frames=coverage.Frames(
+            *(
+                _count(getattr(value, f"{name}_frames"))
+                for name in ("received", "analysed", "masked", "held_back", "shed")
+            )
+        ),
     )
 
 
@@ -174,30 +179,6 @@ def alert_message(alert: Alert) -> alerts_v1.Alert:
 def alert_bytes(alert: Alert) -> bytes:
     """The same, serialised."""
     return alert_message(alert).SerializeToString(deterministic=True)
-
-
-def coverage_message(value: coverage.OpticCoverage) -> coverage_v1.OpticCoverage:
-    """The coverage of an optic as the contract shows it."""
-    seconds = value.seconds
-    gaps = []
-    for gap in value.gaps:
-        message = coverage_pb2.Gap(
-            start_time=timestamp(gap.start_time), kind=coverage_pb2.Gap.Kind.ValueType(gap.kind), reason=gap.reason
-        )
-        message.duration.FromTimedelta(gap.duration)
-        gaps.append(message)
-    return coverage_v1.OpticCoverage(
-        optic=value.optic,
-        coverage=coverage_pb2.Coverage(
-            received_seconds=seconds.received,
-            analysed_seconds=seconds.analysed,
-            masked_seconds=seconds.masked,
-            lost_seconds=seconds.lost,
-            elapsed_seconds=seconds.elapsed,
-        ),
-        gaps=gaps,
-        impairments=[coverage_pb2.HealthReport.Impairment.ValueType(number) for number in value.impairments],
-    )
 
 
 def timestamp(time: datetime) -> Timestamp:
@@ -283,12 +264,22 @@ def request_id(value: str) -> uuid.UUID | None:
     return _uuid(value, "request_id") if value else None
 
 
-def _duration(message: Message, field: str) -> timedelta:
+def duration_of(message: Message, field: str) -> timedelta:
+    """The length of time in a field of a message.
+
+    Raises:
+        InvalidArgument: it is negative or longer than seven days.
+    """
     value: Duration = getattr(message, field)
     span = _checked(value.ToTimedelta, field, "is not a length of time")
     if not timedelta(0) <= span <= _LONGEST:
         raise invalid(field, "must lie between nothing and seven days")
     return span
+
+
+def _count(value: int) -> int:
+    """A count as PostgreSQL holds it."""
+    return min(value, 2**63 - 1)
 
 
 def _known(enum: Any, number: int) -> int:

@@ -36,7 +36,7 @@ async def compose(application: lifecycle.Application[AnonymizerSettings]) -> Non
     cv2.setNumThreads(1)
     metrics = AnonymizerMetrics(application.metrics)
     executor = ThreadPoolExecutor(settings.redaction_threads, thread_name_prefix="redaction")
-    recorder = setup.recorder(application, metrics, executor)
+    recorder = await setup.recorder(application, metrics, executor)
     broadcasts = Broadcasts()
     book = ViewingBook(lambda: secrets.token_urlsafe(_TOKEN_BYTES), lambda: f"v{secrets.token_hex(8)}")
     whep = WhepEndpoint(book, broadcasts, metrics, settings.console_origin)

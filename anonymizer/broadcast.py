@@ -69,12 +69,14 @@ class Broadcast:
     Attributes:
         optic: `devices/{device}/optics/{optic}`.
         most_viewers: how many may watch at once.
+        viewer_kinds: kinds of identity that may watch.
         streams: how many redaction streams feed it; 0: there is no live picture now.
     """
 
     def __init__(self, optic: str) -> None:
         self.optic = optic
         self.most_viewers = 0
+        self.viewer_kinds: frozenset[str] = frozenset()
         self.streams = 0
         self._subscriptions: set[Subscription] = set()
         self._key_frame_wanted = False

@@ -79,6 +79,7 @@ class LiveExit:
     def configure(self, policy: OpticPolicy) -> None:
         """See Exit."""
         self._broadcast.most_viewers = policy.maximum_viewers
+        self._broadcast.viewer_kinds = policy.viewers
         self.close()
         if self._recorder is not None and policy.retention is not None:
             self._recording = self._recorder.track(policy.optic, policy.retention)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from anonymizer.domain.viewing import DEFAULT_TOKEN_SECONDS, LONGEST_TOKEN_SECONDS, Viewing
 from anonymizer.unpacking import OPTIC_NAME
 from argo.anonymizer.v1 import live_view_service_pb2, live_view_service_pb2_grpc
-from mesh.errors import FieldViolation, InvalidArgument, NotFound
+from mesh.errors import FieldViolation, InvalidArgument, NotFound, PermissionDenied
 
 if TYPE_CHECKING:
     from anonymizer.broadcast import Broadcasts
@@ -46,6 +46,12 @@ class LiveViewServicer(live_view_service_pb2_grpc.LiveViewServiceServicer):
         if broadcast is None:
             raise NotFound(
                 f"{request.optic} has no live picture here", reason="NO_LIVE_PICTURE", metadata={"optic": request.optic}
+            )
+        if request.viewer.rsplit("/", 2)[-2] not in broadcast.viewer_kinds:
+            raise PermissionDenied(
+                f"the policy of {request.optic} lets others watch: {', '.join(sorted(broadcast.viewer_kinds))}",
+                reason="VIEWER_NOT_ALLOWED",
+                metadata={"optic": request.optic},
             )
         viewing, token = self._book.create(
             request.optic,
@@ -94,6 +100,8 @@ def _check(request: live_view_service_pb2.CreateViewingRequest) -> None:
         for field in ("viewer", "purpose", "audit_entry")
         if not getattr(request, field).strip()
     ]
+    if request.viewer.strip() and "/" not in request.viewer:
+        violations.append(FieldViolation("viewer", "must be an identity path, e.g. operator/mrossi"))
     if OPTIC_NAME.fullmatch(request.optic) is None:
         violations.append(FieldViolation("optic", "must look like devices/{device}/optics/{optic}"))
     lifetime = request.token_lifetime.ToTimedelta().total_seconds()

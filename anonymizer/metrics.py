@@ -62,6 +62,14 @@ class AnonymizerMetrics:
         self.store_available = gauge(
             "argo_anonymizer_store_available", "1 while the recording store takes segments", registry=registry
         )
+        self.segments_held = gauge(
+            "argo_anonymizer_segments_held",
+            "Recording segments kept beyond their term by a legal hold",
+            registry=registry,
+        )
+        self.holds_known = gauge(
+            "argo_anonymizer_holds_known", "1 while the registry says what is held", registry=registry
+        )
         self.segments_erased = counter(
             "argo_anonymizer_segments_erased", "Recording segments erased at their time", registry=registry
         )

@@ -51,6 +51,8 @@ class Pipeline:
         self._redactor = Redactor(rules)
         self._encoder: Encoder | None = None
         self._is_failing = False
+        self._is_withheld = False
+        self._boxes = False
 
     def protect(self, polygons: Sequence[Polygon]) -> None:
         """Sets the static privacy masks from the next frame on.
@@ -60,6 +62,16 @@ class Pipeline:
         """
         self._redactor.protect(polygons)
         self._polygons = tuple(polygons)
+
+    def configure(self, *, mask_whole_picture: bool, boxes: bool) -> None:
+        """Sets how the picture is masked from the next frame on, see `Redactor`."""
+        self._is_withheld, self._boxes = mask_whole_picture, boxes
+        self._prepare()
+
+    def _prepare(self) -> None:
+        self._redactor.protect(self._polygons)
+        self._redactor.withhold(whole_picture=self._is_withheld)
+        self._redactor.boxes = self._boxes
 
     def process(self, frame: Frame, verdict: Verdict | None, *, key_frame: bool = False) -> Redaction:
         """Masks and encodes one frame. Raises nothing: whatever fails, the answer is masked."""
@@ -79,7 +91,7 @@ class Pipeline:
             self._say("redactor", error)
             # What the redactor knows may be half changed: it learns the street anew.
             self._redactor = Redactor(self._rules)
-            self._redactor.protect(self._polygons)
+            self._prepare()
             return MaskedFrame.blank(frame.sequence, frame.captured, frame.planes.size), True
 
     def _encode(self, masked: MaskedFrame, *, key_frame: bool) -> tuple[EncodedPicture | None, bool]:

@@ -1,4 +1,4 @@
-"""The recording: segments of masked video on their way into the store, and out of it when their time is over.
+"""The recording: segments of masked video on their way into the store.
 
 Nothing here can stop the live view: pictures are handed over without waiting, and what the store does not take in time
 is dropped, counted and said.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import av
@@ -186,26 +186,6 @@ class RecordingTrack:
         start, end = captured_at(pictures[0]), captured_at(pictures[-1])
         length = max(end - start, timedelta(0))
         self._recorder.submit(SegmentName(self._optic, start, length, self._retention), pictures)
-
-
-async def erase_for_ever(
-    store: RecordingStore, metrics: AnonymizerMetrics, *, period_seconds: float, clock: Callable[[], datetime]
-) -> None:
-    """Erases what has outlived its term, again and again; a store that does not answer is asked at the next turn."""
-    failing = False
-    while True:
-        try:
-            erased = await store.erase_due(clock())
-        except Unavailable as error:
-            if not failing:
-                log.error("recording.erasure_failed", error=str(error))  # noqa: TRY400 - the kind says it
-            failing = True
-        else:
-            failing = False
-            metrics.segments_erased.inc(erased)
-            if erased:
-                log.info("recording.segments_erased", segments=erased)
-        await asyncio.sleep(period_seconds)
 
 
 def _weight(pictures: Sequence[EncodedPicture]) -> int:

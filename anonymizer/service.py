@@ -155,7 +155,7 @@ class RedactionStream:
         self._executor = executor
         self._metrics = metrics
         self._pipeline = Pipeline(policy.optic)
-        self._pipeline.protect(policy.privacy_masks)
+        self._prepare()
         self._unmasked = 0
         self.frames = 0
 
@@ -191,8 +191,13 @@ class RedactionStream:
         if policy.optic != self._policy.optic:
             raise InvalidArgument("a stream carries one optic", reason="OPTIC_CHANGED")
         self._policy = policy
-        self._pipeline.protect(policy.privacy_masks)
+        self._prepare()
         way_out.configure(policy)
+
+    def _prepare(self) -> None:
+        policy = self._policy
+        self._pipeline.protect(policy.privacy_masks)
+        self._pipeline.configure(mask_whole_picture=policy.mask_whole_picture, boxes=policy.boxes)
 
     def _response(self, redaction: Redaction) -> _Response:
         masked, optic = redaction.masked, self._policy.optic

@@ -27,6 +27,9 @@ class AnonymizerSettings(ServiceSettings):
         None, description="file:///folder or s3://bucket/prefix of the recordings; none: nothing is recorded"
     )
     recording_key_file: Path | None = pydantic.Field(None, description="file with the key that wraps the data keys")
+    registry: str | None = pydantic.Field(
+        None, description="host:port of the registry, which says what legal holds keep; needed for recordings"
+    )
     erasure_period_seconds: float = pydantic.Field(
         600.0, gt=0, le=86_400, description="how often recordings are erased"
     )
@@ -37,6 +40,8 @@ class AnonymizerSettings(ServiceSettings):
     def _belong_together(self) -> AnonymizerSettings:
         if (self.recording_url is None) != (self.recording_key_file is None):
             raise ValueError("ARGO_RECORDING_URL and ARGO_RECORDING_KEY_FILE are set together or not at all")
+        if self.recording_url is not None and self.registry is None:
+            raise ValueError("ARGO_RECORDING_URL needs ARGO_REGISTRY: without it nobody says what must not be erased")
         if (self.web_tls_certificate is None) != (self.web_tls_key is None):
             raise ValueError("ARGO_WEB_TLS_CERTIFICATE and ARGO_WEB_TLS_KEY are set together or not at all")
         return self

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from anonymizer.recording import Recorder, erase_for_ever
+from anonymizer.clients import HoldsClient
+from anonymizer.erasure import Eraser
+from anonymizer.recording import Recorder
 from anonymizer.sealing import read_wrapping_key
 from anonymizer.store import RecordingStore, open_objects
+from mesh.rpc.channel import open_channel
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 
-def recorder(
+async def recorder(
     application: lifecycle.Application[AnonymizerSettings], metrics: AnonymizerMetrics, executor: Executor
 ) -> Recorder | None:
     """The recorder, already writing and erasing; None when no store is set.
@@ -31,17 +34,16 @@ def recorder(
         StartupError: the store or the key cannot be used.
     """
     settings = application.settings
-    if settings.recording_url is None or settings.recording_key_file is None:
+    if settings.recording_url is None or settings.recording_key_file is None or settings.registry is None:
         log.warning("recording.disabled")
         return None
     objects = open_objects(settings.recording_url.get_secret_value())
     store = RecordingStore(objects, read_wrapping_key(settings.recording_key_file))
     running = Recorder(store, metrics, executor)
-    erasure = erase_for_ever(
-        store, metrics, period_seconds=settings.erasure_period_seconds, clock=lambda: datetime.now(UTC)
-    )
+    registry = await application.enter(open_channel(settings.registry, settings, peer="service/registry"))
+    eraser = Eraser(store, HoldsClient(registry).read, metrics, lambda: datetime.now(UTC))
     application.spawn("recording", running.run())
-    application.spawn("erasure", erasure)
+    application.spawn("erasure", eraser.run(settings.erasure_period_seconds))
     return running
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -10,6 +11,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
 from obstore.store import LocalStore, ObjectStore, from_url
 
+from anonymizer.domain.holding import Holds
 from anonymizer.domain.segments import KEYS, SEGMENTS, KeyScope, SegmentName, is_due
 from anonymizer.sealing import Seal, new_data_key
 from mesh.errors import NotFound, StartupError, Unavailable
@@ -17,8 +19,22 @@ from mesh.errors import NotFound, StartupError, Unavailable
 # obstore raises Python's own errors where there is one.
 _ABSENT: Final = (NotFoundError, FileNotFoundError)
 _PRESENT: Final = (AlreadyExistsError, FileExistsError)
+_HOLDS: Final = "holds.json"
 _KNOWN_KEYS: Final = 4096
 """Data keys kept in memory: those of 600 optics for today and the days that are being read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """What became of the segments whose term is over.
+
+    Attributes:
+        segments: how many were erased.
+        held: how many a hold keeps.
+    """
+
+    segments: int
+    held: int
 
 
 class RecordingStore:
@@ -72,28 +88,61 @@ class RecordingStore:
         async for name in self._names(SEGMENTS):
             yield SegmentName.parse(name)
 
-    async def erase_due(self, now: datetime) -> int:
-        """Erases every segment and every day's key whose term is over.
+    async def erase_due(self, now: datetime, holds: Holds) -> Erasure:
+        """Erases every segment whose term is over and that no hold keeps, and the keys of days that are empty then.
 
-        Returns:
-            How many segments were erased.
+        A day's key goes with the last segment of its day: without it, copies in a backup are worthless.
+
+        Args:
+            now: aware.
+            holds: what must not be erased.
 
         Raises:
             Unavailable: the store does not answer; what was erased stays erased.
         """
-        erased = 0
-        for prefix in (SEGMENTS, KEYS):
-            due = [name async for name in self._names(prefix) if is_due(name, now)]
-            for name in due:
-                try:
-                    await obstore.delete_async(self._objects, name)
-                except _ABSENT:
-                    continue
-                except (BaseError, OSError) as error:
-                    raise _unavailable(error) from error
-                erased += prefix == SEGMENTS
-        self._seals = {scope: seal for scope, seal in self._seals.items() if not is_due(scope.name, now)}
-        return erased
+        due = [name async for name in self._names(SEGMENTS) if is_due(name, now)]
+        held = {name for name in due if holds.keeps(SegmentName.parse(name), now)}
+        erased = [name for name in due if name not in held and await self._erase(name)]
+        in_use = {SegmentName.parse(name).scope.name for name in held}
+        keys = [name async for name in self._names(KEYS) if is_due(name, now) and name not in in_use]
+        for name in keys:
+            await self._erase(name)
+        self._seals = {scope: seal for scope, seal in self._seals.items() if scope.name not in keys}
+        return Erasure(segments=len(erased), held=len(held))
+
+    async def _erase(self, name: str) -> bool:
+        """Whether it was there."""
+        try:
+            await obstore.delete_async(self._objects, name)
+        except _ABSENT:
+            return False
+        except (BaseError, OSError) as error:
+            raise _unavailable(error) from error
+        return True
+
+    async def keep_holds(self, holds: Holds) -> None:
+        """Keeps what is held, for a process that starts while the registry is away.
+
+        Raises:
+            Unavailable: the store does not take it now.
+        """
+        try:
+            await obstore.put_async(self._objects, _HOLDS, holds.to_json())
+        except (BaseError, OSError) as error:
+            raise _unavailable(error) from error
+
+    async def kept_holds(self) -> Holds | None:
+        """What was kept last; None: nothing, or nothing that can be read.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        try:
+            return Holds.from_json(await self._get(_HOLDS))
+        except (*_ABSENT, ValueError):
+            return None
+        except (BaseError, OSError) as error:
+            raise _unavailable(error) from error
 
     async def _names(self, prefix: str) -> AsyncIterator[str]:
         try:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 OPTIC_NAME: Final = re.compile("devices/[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?/optics/[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
 DEFAULT_MAXIMUM_VIEWERS: Final = 10
+DEFAULT_VIEWERS: Final = frozenset({"operator", "supervisor", "administrator"})
+"""Who may watch where the policy does not say."""
 _LEAST_CORNERS: Final = 3
 _NANOSECONDS: Final = 1_000_000_000
 _LAST_SECOND: Final = 253_402_214_400
@@ -40,6 +42,9 @@ class OpticPolicy:
         privacy_masks: what nobody may see.
         maximum_viewers: how many may watch at once.
         retention: how long after capture recordings live; None: nothing is recorded.
+        mask_whole_picture: nothing at all may be shown.
+        boxes: detections are hidden by rectangles instead of silhouettes.
+        viewers: kinds of identity that may watch.
     """
 
     optic: str
@@ -47,6 +52,9 @@ class OpticPolicy:
     privacy_masks: tuple[Polygon, ...]
     maximum_viewers: int
     retention: timedelta | None
+    mask_whole_picture: bool = False
+    boxes: bool = False
+    viewers: frozenset[str] = DEFAULT_VIEWERS
 
 
 def unpack_opening(request: redaction_service_pb2.RedactRequest) -> OpticPolicy:
@@ -90,6 +98,9 @@ def unpack_configuration(message: lease_service_pb2.OpticConfiguration) -> Optic
         tuple(polygons),
         message.policy.maximum_viewers or DEFAULT_MAXIMUM_VIEWERS,
         term if is_recorded else None,
+        message.mask_whole_picture,
+        message.policy.masking_style == scene_pb2.Policy.MASKING_STYLE_BOX,
+        frozenset(message.policy.viewers) or DEFAULT_VIEWERS,
     )
 
 

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from bench import real_time, road
+from bench import audit, gateway, real_time, registry_reads, registry_scale, road
 from bench.results import Result
 from mesh.local.sample import ensure_sample
 
 REAL_TIME_SECONDS = 600.0
+
+PARTS: Mapping[str, Callable[[Path, float | None], list[Result]]] = {
+    "road": lambda video, _seconds: road.measure(video),
+    "registry": lambda _video, _seconds: [*registry_reads.measure(), *registry_scale.measure()],
+    "audit": lambda _video, _seconds: audit.measure(),
+    "gateway": lambda video, seconds: gateway.measure(video, seconds or gateway.SHORT_OUTAGE_SECONDS),
+    "real-time": lambda video, seconds: real_time.measure(video, seconds or REAL_TIME_SECONDS),
+}
+"""By name: measures a video, in real time for so many seconds; None: for the part's own time."""
 
 
 def main() -> int:
@@ -21,16 +31,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--video", type=Path, help="the file to measure on; default: the sample video")
     parser.add_argument(
-        "--seconds", type=float, default=REAL_TIME_SECONDS, help="of the real-time run; memory needs 240 or more"
+        "--seconds",
+        type=float,
+        help=f"of the real-time run (default {REAL_TIME_SECONDS:g}; memory needs 240 or more) "
+        f"and of the gateway's outage (default {gateway.SHORT_OUTAGE_SECONDS:g})",
     )
-    parser.add_argument("--only", choices=["road", "real-time"], help="one part alone")
+    parser.add_argument("--only", choices=sorted(PARTS), help="one part alone")
     arguments = parser.parse_args()
     video = (arguments.video or ensure_sample()).resolve()
-    results: list[Result] = []
-    if arguments.only != "real-time":
-        results += road.measure(video)
-    if arguments.only != "road":
-        results += real_time.measure(video, arguments.seconds)
+    chosen = [arguments.only] if arguments.only else list(PARTS)
+    results = [result for part in chosen for result in PARTS[part](video, arguments.seconds)]
     _print(results, video)
     return 0 if all(result.holds is not False for result in results) else 1
 

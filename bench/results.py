@@ -38,6 +38,19 @@ class Result:
             ratio >= bound,
         )
 
+    @classmethod
+    def at_most(cls, what: str, measured: tuple[float, str], against: tuple[float, str], bound: float) -> Result:
+        """A ratio that has an upper bound; each figure comes with its unit or description."""
+        ratio = measured[0] / against[0] if against[0] else float("inf")
+        return cls(
+            what,
+            f"{measured[0]:.1f} {measured[1]}",
+            f"{against[0]:.1f} {against[1]}",
+            ratio,
+            f"<= {bound:g}",
+            ratio <= bound,
+        )
+
     def cells(self) -> tuple[str, ...]:
         """For the table."""
         verdict = {True: "holds", False: "MISSED", None: "not judged"}[self.holds]

@@ -11,6 +11,7 @@ import structlog
 from camera_gateway.clients import AnalysisClient, RegistryClient
 from camera_gateway.credentials import CredentialStore
 from camera_gateway.fleet import Fleet
+from camera_gateway.governor import Governor
 from camera_gateway.health import HealthReporter
 from camera_gateway.leases import LeaseHolder
 from camera_gateway.media import MediaService
@@ -40,7 +41,7 @@ async def compose(application: lifecycle.Application[GatewaySettings]) -> None:
     anonymizer = await application.enter(open_channel(settings.anonymizer, settings, peer="service/anonymizer"))
     # A camera waits for its peers to come back; whoever sends a file is told at once.
     setup = SessionSetup(settings, AnalysisClient(detector, anonymizer, patient=True), metrics, secrets, pool)
-    fleet = Fleet(setup.make_session)
+    fleet = Fleet(setup)
     publishers = Publishers(fleet, secrets)
     whip = WhipEndpoint(publishers.source, publishers.token, settings.camera_networks)
     web = serve_web(whip.application(), settings.web_listen, tls=setup.web_ssl())
@@ -61,6 +62,7 @@ async def compose(application: lifecycle.Application[GatewaySettings]) -> None:
     health = HealthReporter(bus, fleet, metrics, replica=settings.replica, interval=settings.health_interval_seconds)
     application.spawn("leases", holder.run())
     application.spawn("health", health.run())
+    application.spawn("governor", Governor(fleet, metrics).run())
     application.on_drain("leases", holder.drain)
     application.on_drain("fleet", fleet.close)
 

@@ -1,4 +1,4 @@
-"""Keeps one optic's source running: dials, watches the deadlines, backs off, dials again."""
+"""Keeps one source running: waits for its turn, dials, watches the deadlines, backs off, dials again."""
 
 from __future__ import annotations
 
@@ -14,33 +14,40 @@ from camera_gateway.sources import Listener, Picture, Source, SourceError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-log = structlog.get_logger(__name__)
+    from camera_gateway.domain.sight import Change
+    from camera_gateway.turns import Turns
 
-REMINDER_SECONDS = 300.0
-"""How often a camera that stays away is mentioned again."""
+log = structlog.get_logger(__name__)
 
 
 class Connection:
     """Drives a source under a liveness machine, for as long as `run` is not cancelled.
 
     Args:
-        optic: resource name, for the log.
+        name: of the stream, for the log.
         source: what is dialled.
         liveness: the machine.
         listener: hears everything that the source says.
         on_change: called after each change of state.
+        turns: where a dial waits for its turn, with its site; None for a camera that dials us.
     """
 
     def __init__(
-        self, optic: str, source: Source, liveness: Liveness, listener: Listener, on_change: Callable[[], None]
+        self,
+        name: str,
+        source: Source,
+        liveness: Liveness,
+        listener: Listener,
+        on_change: Callable[[], None],
+        turns: tuple[Turns, str] | None,
     ) -> None:
-        self._optic = optic
+        self._name = name
         self._source = source
         self._liveness = liveness
         self._listener = listener
         self._on_change = on_change
+        self._turns = turns
         self._timeout: asyncio.Timeout | None = None
-        self._reminded = float("-inf")
         self.attempts = 0
         self.detail = ""
         self.state_time = time.time()
@@ -51,9 +58,15 @@ class Connection:
             # Begun again after an error of ours that cut the last attempt short.
             self._fail(Reason.INTERNAL, "begun again")
         while True:
-            await self._attempt()
             if self._liveness.retry_at is not None:
                 await asyncio.sleep(max(0.0, self._liveness.retry_at - time.monotonic()))
+            if self._turns is not None:
+                turns, site = self._turns
+                await turns.take(self, site)
+            try:
+                await self._attempt()
+            finally:
+                self._leave()
 
     def stop(self, reason: Reason) -> None:
         """Say that the session is over; the caller cancels `run`."""
@@ -74,10 +87,14 @@ class Connection:
             self._expire()
         except SourceError as failure:
             if failure.reason is Reason.INTERNAL:
-                log.exception("optic.failed", optic=self._optic)
+                log.exception("optic.failed", optic=self._name)
             self._fail(failure.reason, failure.detail)
         finally:
             self._timeout = None
+
+    def _leave(self) -> None:
+        if self._turns is not None:
+            self._turns[0].leave(self)
 
     def _expire(self) -> None:
         if self._liveness.expire(time.monotonic()):
@@ -100,26 +117,15 @@ class Connection:
 
     def _changed(self) -> None:
         self.state_time = time.time()
-        self._log()
         self._on_change()
 
-    def _log(self) -> None:
-        state, reason = self._liveness.state, self._liveness.reason
-        if state is State.STREAMING:
-            self._reminded = float("-inf")
-            log.info("camera.connected", optic=self._optic, attempts=self.attempts)
-        elif state in (State.BACKING_OFF, State.REFUSED) and reason is not None:
-            now = time.monotonic()
-            if now - self._reminded >= REMINDER_SECONDS:
-                self._reminded = now
-                log.warning(
-                    "camera.lost",
-                    optic=self._optic,
-                    reason=reason.value,
-                    detail=self.detail,
-                    failures=self._liveness.failures,
-                    retry_seconds=round((self._liveness.retry_at or now) - now, 1),
-                )
+    def _on_frame(self) -> None:
+        if self._liveness.apply(Event.FRAME, time.monotonic()):
+            self.detail = ""
+            # From here on it costs no more than any other that runs.
+            self._leave()
+            self._changed()
+        self._reschedule()
 
     def on_connected(self) -> None:
         """See `Listener`."""
@@ -130,11 +136,14 @@ class Connection:
 
     def on_received(self, pictures: int, width: int, height: int) -> None:
         """See `Listener`."""
-        if self._liveness.apply(Event.FRAME, time.monotonic()):
-            self.detail = ""
-            self._changed()
-        self._reschedule()
+        self._on_frame()
         self._listener.on_received(pictures, width, height)
+
+    def on_skipped(self, units: int) -> None:
+        """See `Listener`; a sign of life, but never the first."""
+        if self._liveness.state is State.STREAMING:
+            self._on_frame()
+        self._listener.on_skipped(units)
 
     def on_broken(self, units: int) -> None:
         """See `Listener`."""
@@ -145,6 +154,22 @@ class Connection:
         """See `Listener`."""
         self._listener.on_dropped(reason, count)
 
-    def on_picture(self, picture: Picture) -> None:
+    def on_left_out(self, kind: str) -> None:
         """See `Listener`."""
-        self._listener.on_picture(picture)
+        self._listener.on_left_out(kind)
+
+    def on_clock(self, drift: float) -> None:
+        """See `Listener`."""
+        self._listener.on_clock(drift)
+
+    def on_held_back(self, optic: str, reason: str, count: int) -> None:
+        """See `Listener`."""
+        self._listener.on_held_back(optic, reason, count)
+
+    def on_sight(self, optic: str, changes: list[Change]) -> None:
+        """See `Listener`."""
+        self._listener.on_sight(optic, changes)
+
+    def on_picture(self, optic: str, picture: Picture) -> None:
+        """See `Listener`."""
+        self._listener.on_picture(optic, picture)

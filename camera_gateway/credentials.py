@@ -1,8 +1,10 @@
 """The cameras' secrets, by the name that the registry knows them by.
 
 The file is a JSON object: ``{"name": {"username": "…", "password": "…", "tokens": {"optic": "…"}}}``; ``tokens`` are
-the bearer tokens with which the optics of a device publish to the gateway. It is read again when it changes (a rotated
-Kubernetes secret), and a file that cannot be read leaves the last good one in force.
+the bearer tokens with which a device's optics publish to the gateway. Two more keys are for cameras that need them:
+``plain_basic`` lets the password be sent in clear text where the camera knows nothing but Basic, and
+``certificate_sha256`` pins the certificate of a camera that speaks TLS. The file is read again when it changes (a
+rotated Kubernetes secret), and one that cannot be read leaves the last good one in force.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ class CameraSecret(pydantic.BaseModel):
     username: str = ""
     password: pydantic.SecretStr = pydantic.SecretStr("")
     tokens: dict[str, pydantic.SecretStr] = {}
+    plain_basic: bool = False
+    certificate_sha256: str = pydantic.Field("", pattern=r"^([0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31})?$")
 
 
 _FILE = pydantic.TypeAdapter(dict[str, CameraSecret])
@@ -62,7 +66,12 @@ class CredentialStore:
         secret = self._find(name)
         if secret is None or not secret.username:
             return None
-        return Credentials(secret.username, secret.password.get_secret_value())
+        return Credentials(secret.username, secret.password.get_secret_value(), plain_basic=secret.plain_basic)
+
+    def certificate(self, name: str) -> str:
+        """The SHA-256 of the only certificate that is believed to be the camera's; empty: none is pinned."""
+        secret = self._find(name)
+        return "" if secret is None else secret.certificate_sha256
 
     def token(self, name: str, optic: str) -> str | None:
         """The bearer token with which the optic with this id publishes; None when it may not."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import av
+import cv2
 import numpy as np
 import numpy.typing as npt
 from av.video.codeccontext import VideoCodecContext
+from av.video.reformatter import ColorRange
 
+from camera_gateway.attention import Attention
+from camera_gateway.domain.crop import WHOLE, Crop
 from camera_gateway.sources import Outcome, Picture
 
 if TYPE_CHECKING:
@@ -29,23 +33,62 @@ def to_i420(frame: VideoFrame, width: int, height: int) -> bytes:
 
     One copy when the planes are unpadded, which they are at widths that are multiples of 128; two otherwise.
     """
-    source_range = frame.color_range or None
-    picture = frame.reformat(
-        width=width, height=height, format="yuv420p", src_color_range=source_range, dst_color_range="MPEG"
-    )
+    picture = _limited_range(frame, width, height)
     return b"".join(
         _plane_bytes(picture, index, columns, rows)
         for index, (columns, rows) in enumerate([(width, height), (width // 2, height // 2), (width // 2, height // 2)])
     )
 
 
+def _limited_range(frame: VideoFrame, width: int, height: int) -> VideoFrame:
+    full_range = frame.color_range == ColorRange.JPEG
+    if frame.format.name == "yuv420p" and (frame.width, frame.height) == (width, height) and not full_range:
+        # FFmpeg would copy it, at half of what decoding costs.
+        return frame
+    known_range = frame.color_range or None
+    return frame.reformat(
+        width=width, height=height, format="yuv420p", src_color_range=known_range, dst_color_range="MPEG"
+    )
+
+
 def _plane_bytes(frame: VideoFrame, index: int, columns: int, rows: int) -> memoryview | bytes:
     plane = frame.planes[index]
-    view = memoryview(plane)
     if plane.line_size == columns:
-        return view[: rows * columns]
-    padded = np.frombuffer(view, np.uint8)[: rows * plane.line_size].reshape(rows, plane.line_size)
-    return padded[:, :columns].tobytes()
+        return memoryview(plane)[: rows * columns]
+    return _plane(frame, index)[:rows, :columns].tobytes()
+
+
+def _plane(frame: VideoFrame, index: int) -> npt.NDArray[np.uint8]:
+    plane = frame.planes[index]
+    whole = np.frombuffer(memoryview(plane), np.uint8)[: plane.height * plane.line_size]
+    return whole.reshape(plane.height, plane.line_size)
+
+
+class Planes:
+    """A decoded frame that several optics may look at; converted once for all of them that need it."""
+
+    def __init__(self, frame: VideoFrame) -> None:
+        self.frame = frame
+        self._converted: VideoFrame | None = None
+
+    def cut(self, crop: Crop, largest_width: int) -> tuple[bytes, int, int]:
+        """The part of ``crop`` at its analysis size: I420 as in `to_i420`, width and height."""
+        if crop == WHOLE:
+            width, height = analysis_size(self.frame.width, self.frame.height, largest_width)
+            return to_i420(self.frame, width, height), width, height
+        if self._converted is None:
+            self._converted = _limited_range(self.frame, self.frame.width, self.frame.height)
+        left, top, columns, rows = crop.pixels(self.frame.width, self.frame.height)
+        width, height = analysis_size(columns, rows, largest_width)
+        parts = [
+            _plane(self._converted, index)[
+                top // shrink : (top + rows) // shrink, left // shrink : (left + columns) // shrink
+            ]
+            for index, shrink in enumerate((1, 2, 2))
+        ]
+        sizes = [(width, height), (width // 2, height // 2), (width // 2, height // 2)]
+        scaled = [cv2.resize(part, size, interpolation=cv2.INTER_AREA) for part, size in zip(parts, sizes, strict=True)]
+        return b"".join(plane.tobytes() for plane in scaled), width, height
 
 
 class Sampler:
@@ -54,27 +97,59 @@ class Sampler:
     One thread at a time may use it.
 
     Args:
+        optic: resource name.
         gate: the motion gate, which also keeps the rate.
         largest_width: the analysis width in pixels.
+        crop: the optic's part of the picture.
+        attention: of the optic.
     """
 
-    def __init__(self, gate: MotionGate, largest_width: int) -> None:
+    def __init__(
+        self,
+        optic: str,
+        gate: MotionGate,
+        largest_width: int,
+        crop: Crop = WHOLE,
+        attention: Attention | None = None,
+    ) -> None:
+        self._optic = optic
         self._gate = gate
         self._largest_width = largest_width
+        self._crop = crop
+        self._attention = attention or Attention()
 
-    def sample(self, frame: VideoFrame, capture_time: CaptureTime, arrival: float, outcome: Outcome) -> None:
-        """Count the frame in ``outcome``, and put it there as its picture when it is wanted."""
-        outcome.decoded += 1
-        outcome.width, outcome.height = frame.width, frame.height
-        if not self._gate.due(arrival):
+    def sample(self, planes: Planes, capture_time: CaptureTime, arrival: float, outcome: Outcome) -> None:
+        """Put the frame into ``outcome`` as the optic's picture when it is wanted."""
+        looks, wanted = self._attention.wants_look(arrival), self._gate.due(arrival)
+        counted = wanted and arrival < self._gate.moving_until
+        if counted and not self._attention.allowance.take(arrival):
+            # Where the last picture showed motion, this one would be analysed: it is not even scaled.
+            self._gate.pass_over(arrival)
+            self._shed(outcome)
+            wanted = False
+        if not (looks or wanted):
             return
-        width, height = analysis_size(frame.width, frame.height, self._largest_width)
-        i420 = to_i420(frame, width, height)
+        i420, width, height = planes.cut(self._crop, self._largest_width)
         luma: npt.NDArray[np.uint8] = np.frombuffer(i420, np.uint8, width * height).reshape(height, width)
-        if self._gate.admit(luma, arrival):
-            outcome.picture = Picture(i420, width, height, capture_time, arrival)
+        if looks and (changes := self._attention.look(luma, arrival)):
+            outcome.sights.setdefault(self._optic, []).extend(changes)
+        if not wanted:
+            return
+        admitted = self._gate.admit(luma, arrival)
+        self._attention.moving_until = self._gate.moving_until
+        if not admitted:
+            outcome.still[self._optic] = outcome.still.get(self._optic, 0) + 1
+        elif counted or self._attention.allowance.take(arrival):
+            outcome.pictures[self._optic] = Picture(i420, width, height, capture_time, arrival)
         else:
-            outcome.dropped["still"] = outcome.dropped.get("still", 0) + 1
+            self._shed(outcome)
+
+    def _shed(self, outcome: Outcome) -> None:
+        outcome.shed[self._optic] = outcome.shed.get(self._optic, 0) + 1
+
+
+MAX_PIXELS: Final = 7680 * 4320
+"""8K: a header that promises more is not believed, or a few bytes would take gigabytes of memory."""
 
 
 class VideoDecoder:
@@ -90,6 +165,7 @@ class VideoDecoder:
         context = av.CodecContext.create(decoder, "r")
         if not isinstance(context, VideoCodecContext):
             raise TypeError(f"{decoder} is no video decoder")
+        context.options = {"max_pixels": str(MAX_PIXELS)}
         # Frame threads would hold several pictures back; the pool decodes several optics side by side instead.
         context.thread_count = 1
         if extradata:

@@ -4,47 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
-import structlog
-
-from argo.registry.v1 import lease_service_pb2 as lease
+from camera_gateway.device import DeviceGroup, Factory
 from camera_gateway.domain.liveness import Reason
-from camera_gateway.session import OpticSession
 
-log = structlog.get_logger(__name__)
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
-RESTART_SECONDS = 1.0
-
-SessionFactory = Callable[[lease.DeviceLease, lease.OpticConfiguration, Callable[[str], None]], OpticSession]
+    from argo.registry.v1 import lease_service_pb2 as lease
+    from camera_gateway.session import OpticSession
 
 
 class Fleet:
-    """All sessions of this process, by optic.
+    """All devices of this process.
 
     Args:
-        make_session: makes the session of an optic.
+        factory: makes the parts of a device.
     """
 
-    def __init__(self, make_session: SessionFactory) -> None:
-        self._make_session = make_session
-        self._sessions: dict[str, OpticSession] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._leases: dict[str, lease.DeviceLease] = {}
+    def __init__(self, factory: Factory) -> None:
+        self._factory = factory
+        self._devices: dict[str, DeviceGroup] = {}
         self._watchers: set[Watch] = set()
 
     @property
     def sessions(self) -> list[OpticSession]:
         """The sessions, in the order of their optics."""
-        return [self._sessions[optic] for optic in sorted(self._sessions)]
+        sessions = {optic: session for group in self._devices.values() for optic, session in group.sessions.items()}
+        return [sessions[optic] for optic in sorted(sessions)]
 
     def session(self, optic: str) -> OpticSession | None:
         """The session of an optic."""
-        return self._sessions.get(optic)
+        group = self._devices.get(optic.partition("/optics/")[0])
+        return None if group is None else group.sessions.get(optic)
 
     def device_lease(self, device: str) -> lease.DeviceLease | None:
         """The lease of a device that is held."""
-        return self._leases.get(device)
+        group = self._devices.get(device)
+        return None if group is None else group.lease
 
     @contextlib.contextmanager
     def watching(self, optics: Iterable[str]) -> Iterator[Watch]:
@@ -58,61 +56,31 @@ class Fleet:
 
     async def apply(self, device: lease.DeviceLease) -> None:
         """Work on exactly the optics of ``device``; an optic whose camera side did not change goes on undisturbed."""
-        before = self._leases.get(device.device)
-        self._leases[device.device] = device
-        old = {} if before is None else {optic.optic: optic for optic in before.optics}
-        new = {optic.optic: optic for optic in device.optics}
-        moved = before is not None and (before.address, before.credentials) != (device.address, device.credentials)
-        for optic in old.keys() - new.keys():
-            await self._end(optic, Reason.LEASE_ENDED)
-        for optic, configuration in new.items():
-            session = self._sessions.get(optic)
-            if session is None or moved or _camera_side(configuration) != _camera_side(session.configuration):
-                await self._end(optic, Reason.LEASE_ENDED)
-                self._start(device, configuration)
-            elif configuration != session.configuration:
-                session.configure(configuration)
+        group = self._devices.get(device.device)
+        if group is None:
+            group = self._devices[device.device] = DeviceGroup(device.device, self._factory, self)
+        await group.apply(device)
 
     async def drop(self, device: str, reason: Reason) -> None:
         """End all streams of ``device`` at once."""
-        held = self._leases.pop(device, None)
-        if held is not None:
-            await asyncio.gather(*(self._end(optic.optic, reason) for optic in held.optics))
+        group = self._devices.pop(device, None)
+        if group is not None:
+            await group.close(reason)
 
     async def close(self) -> None:
         """End everything."""
-        for device in list(self._leases):
+        for device in list(self._devices):
             await self.drop(device, Reason.SHUTDOWN)
 
-    def _start(self, device: lease.DeviceLease, configuration: lease.OpticConfiguration) -> None:
-        session = self._make_session(device, configuration, self._changed)
-        self._sessions[configuration.optic] = session
-        self._tasks[configuration.optic] = asyncio.create_task(self._keep(session), name=f"optic {configuration.optic}")
-        log.info("optic.started", optic=configuration.optic, version=configuration.version)
-
-    async def _keep(self, session: OpticSession) -> None:
-        # One optic's error must not reach the others, nor the process.
-        while True:
-            try:
-                await session.run()
-            except Exception:
-                log.exception("optic.failed", optic=session.optic)
-            await asyncio.sleep(RESTART_SECONDS)
-
-    async def _end(self, optic: str, reason: Reason) -> None:
-        session, task = self._sessions.pop(optic, None), self._tasks.pop(optic, None)
-        if session is None or task is None:
-            return
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        session.stop(reason)
-        for watch in self._watchers:
-            watch.on_ended(optic)
-        log.info("optic.stopped", optic=optic, reason=reason.value)
-
-    def _changed(self, optic: str) -> None:
+    def on_changed(self, optic: str) -> None:
+        """See `device.Listener`."""
         for watch in self._watchers:
             watch.on_changed(optic)
+
+    def on_ended(self, optic: str) -> None:
+        """See `device.Listener`."""
+        for watch in self._watchers:
+            watch.on_ended(optic)
 
 
 class Watch:
@@ -151,9 +119,3 @@ class Watch:
         changed, self._changed = self._changed, set()
         ended, self._ended = self._ended, set()
         return changed, ended
-
-
-def _camera_side(configuration: lease.OpticConfiguration) -> tuple[object, ...]:
-    """What a session is built on and cannot change while it runs."""
-    policy = configuration.policy
-    return configuration.ingest, configuration.stream_path, policy.analysed_frame_rate, policy.analysis_width

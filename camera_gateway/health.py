@@ -13,6 +13,7 @@ import structlog
 from argo.camera_gateway.v1 import coverage_pb2
 from camera_gateway import packing
 from camera_gateway.domain.liveness import State
+from camera_gateway.domain.sight import Mode
 from mesh.bus import Bus, StreamSpec
 from mesh.errors import ArgoError
 
@@ -38,7 +39,7 @@ def subject(optic: str) -> str:
 def report(session: OpticSession, replica: str, now: float) -> coverage_pb2.HealthReport:
     """The report of one optic up to Unix time ``now``; begins its next interval."""
     coverage = session.tally.coverage.close(now)
-    streaming = session.liveness.state is State.STREAMING
+    incidents = session.incidents
     return coverage_pb2.HealthReport(
         report_id=str(uuid.uuid4()),
         optic=session.optic,
@@ -48,8 +49,29 @@ def report(session: OpticSession, replica: str, now: float) -> coverage_pb2.Heal
         interval=packing.duration(coverage.elapsed),
         coverage=packing.coverage(coverage),
         gaps=[packing.gap(gap) for gap in coverage.gaps],
-        impairments=[] if streaming else [coverage_pb2.HealthReport.IMPAIRMENT_SIGNAL_LOSS],
+        impairments=_impairments(session),
+        incident=incidents.incident_of(session.optic),
+        clock_drift=None if incidents.drift is None else packing.duration(incidents.drift),
     )
+
+
+IMPAIRMENTS: Final = {
+    Mode.GLOBAL_SCENE_CHANGE: coverage_pb2.HealthReport.IMPAIRMENT_GLOBAL_SCENE_CHANGE,
+    Mode.IMAGE_TOO_DARK: coverage_pb2.HealthReport.IMPAIRMENT_IMAGE_TOO_DARK,
+    Mode.IMAGE_TOO_BRIGHT: coverage_pb2.HealthReport.IMPAIRMENT_IMAGE_TOO_BRIGHT,
+    Mode.IMAGE_TOO_BLURRY: coverage_pb2.HealthReport.IMPAIRMENT_IMAGE_TOO_BLURRY,
+    Mode.FROZEN: coverage_pb2.HealthReport.IMPAIRMENT_FROZEN,
+    Mode.LOW_VISIBILITY: coverage_pb2.HealthReport.IMPAIRMENT_LOW_VISIBILITY,
+}
+
+
+def _impairments(session: OpticSession) -> list[coverage_pb2.HealthReport.Impairment.ValueType]:
+    found = []
+    if session.liveness.state is not State.STREAMING:
+        found.append(coverage_pb2.HealthReport.IMPAIRMENT_SIGNAL_LOSS)
+    if session.incidents.clock_is_off:
+        found.append(coverage_pb2.HealthReport.IMPAIRMENT_CLOCK_DRIFT)
+    return found + [IMPAIRMENTS[mode] for mode in session.attention.impairments]
 
 
 class HealthReporter:

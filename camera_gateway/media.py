@@ -222,7 +222,7 @@ class MediaJob:
             opening = detection.AnalyzeRequest(configuration=configuration, mode=detection.ANALYSIS_MODE_EVERY_FRAME)
             await call.write(opening)
             while (item := await self._decoded.get()) is not None:
-                await call.write(detection.AnalyzeRequest(frame=item.frame))
+                await call.write(packing.analyze_request(item.frame))
                 await self._looked_at.put(item)
             await call.done_writing()
         await self._looked_at.put(None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import prometheus_client
 
 from camera_gateway.domain.liveness import State
+from camera_gateway.domain.sight import Mode
 
 _LATENCY_BUCKETS = (0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.6, 1.0, 2.0, 5.0)
 
@@ -27,6 +28,9 @@ class GatewayMetrics:
         self.dropped = counter(
             "argo_gateway_frames_dropped", "Frames that went no further, by reason", "optic", "reason"
         )
+        self.left_out = counter(
+            "argo_gateway_tracks_left_out", "Tracks offered by cameras and not taken, by kind", "kind"
+        )
         self.sent = counter("argo_gateway_frames_sent", "Frames offered to the detector", "optic")
         self.unverdicted = counter(
             "argo_gateway_frames_unverdicted", "Frames without a look, by reason", "optic", "reason"
@@ -39,6 +43,19 @@ class GatewayMetrics:
         self.state = prometheus_client.Gauge(
             "argo_gateway_optic_state", "1 for the state that an optic is in", ["optic", "state"], registry=registry
         )
+        self.impaired = prometheus_client.Gauge(
+            "argo_gateway_optic_impaired",
+            "1 while that is wrong with an optic's picture",
+            ["optic", "impairment"],
+            registry=registry,
+        )
+        self.analysis_budget = prometheus_client.Gauge(
+            "argo_gateway_analysis_budget", "Frames per second that may be analysed; +Inf: enough", registry=registry
+        )
+
+    def set_impaired(self, optic: str, mode: Mode, *, present: bool) -> None:
+        """Show whether ``mode`` is wrong with the optic's picture."""
+        self.impaired.labels(optic, mode.value).set(present)
 
     def set_state(self, optic: str, state: State) -> None:
         """Show ``state`` as the optic's."""
@@ -49,3 +66,7 @@ class GatewayMetrics:
         """An optic is no longer worked on: its state is no longer shown. Counters stay, as counters must."""
         for each in State:
             self.state.remove(optic, each.value)
+        for mode in Mode:
+            # One that was never shown is not there to be removed.
+            self.impaired.labels(optic, mode.value)
+            self.impaired.remove(optic, mode.value)

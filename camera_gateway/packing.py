@@ -9,14 +9,17 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from argo.anonymizer.v1 import redaction_service_pb2 as redaction
 from argo.camera_gateway.v1 import coverage_pb2, gateway_service_pb2
+from argo.detector.v1 import detection_service_pb2 as detection
 from argo.type.v1 import media_pb2
 from camera_gateway.domain.clock import CaptureTime, TimeSource
-from camera_gateway.domain.coverage import Coverage, Gap, Stage
+from camera_gateway.domain.coverage import Coverage, Frames, Gap, Stage
 from camera_gateway.domain.liveness import State
 
 if TYPE_CHECKING:
-    from argo.detector.v1 import detection_service_pb2 as detection
     from camera_gateway.sources import Picture
+
+LARGEST_DURATION: Final = 315_576_000_000.0
+"""Ten thousand years, the bound of google.protobuf.Duration, seconds."""
 
 _SOURCES: Final = {
     TimeSource.SENDER_REPORT: media_pb2.CaptureTime.SOURCE_SENDER_REPORT,
@@ -47,9 +50,9 @@ def timestamp(seconds: float) -> Timestamp:
 
 
 def duration(seconds: float) -> Duration:
-    """Seconds as a Duration, to the microsecond."""
+    """Seconds as a Duration, to the microsecond; a camera's clock may be off by more than a Duration holds."""
     message = Duration()
-    message.FromMicroseconds(round(seconds * 1e6))
+    message.FromMicroseconds(round(max(-LARGEST_DURATION, min(LARGEST_DURATION, seconds)) * 1e6))
     return message
 
 
@@ -71,14 +74,28 @@ def frame(picture: Picture, sequence: int) -> media_pb2.Frame:
     )
 
 
+def analyze_request(of: media_pb2.Frame) -> detection.AnalyzeRequest:
+    """A frame for the detector; its planes are copied once.
+
+    A message that is handed to another's constructor is serialised and parsed again, which for a frame takes forty
+    times as long as `CopyFrom`.
+    """
+    request = detection.AnalyzeRequest()
+    request.frame.CopyFrom(of)
+    return request
+
+
 def redact_request(
     of: media_pb2.Frame, verdict: detection.Verdict | None, presentation_timestamp: int = 0
 ) -> redaction.RedactRequest:
-    """A frame for the anonymizer, with its verdict when there is one."""
-    pair = redaction.RedactRequest.FrameWithVerdict(
-        frame=of, verdict=verdict, presentation_timestamp=presentation_timestamp
-    )
-    return redaction.RedactRequest(frame=pair)
+    """A frame for the anonymizer, with its verdict when there is one; its planes are copied once."""
+    request = redaction.RedactRequest()
+    pair = request.frame
+    pair.frame.CopyFrom(of)
+    if verdict is not None:
+        pair.verdict.CopyFrom(verdict)
+    pair.presentation_timestamp = presentation_timestamp
+    return request
 
 
 def state(value: State) -> gateway_service_pb2.Session.State.ValueType:
@@ -94,6 +111,11 @@ def coverage(value: Coverage) -> coverage_pb2.Coverage:
         masked_seconds=value.seconds[Stage.MASKED],
         lost_seconds=value.lost,
         elapsed_seconds=value.elapsed,
+        received_frames=value.frames[Frames.RECEIVED],
+        analysed_frames=value.frames[Frames.ANALYSED],
+        masked_frames=value.frames[Frames.MASKED],
+        held_back_frames=value.frames[Frames.HELD_BACK],
+        shed_frames=value.frames[Frames.SHED],
     )
 
 

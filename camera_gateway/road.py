@@ -139,13 +139,14 @@ class Road:
             self._listener.on_no_verdict("detector_away")
             return None
         self._listener.on_sent()
-        answer = self._detector.submit(frame.sequence, detection.AnalyzeRequest(frame=frame))
+        answer = self._detector.submit(frame.sequence, packing.analyze_request(frame))
         await asyncio.wait([answer], timeout=self._verdict_seconds)
         verdict = answer.result() if answer.done() else None
         if verdict is None:
             self._listener.on_no_verdict("late" if not answer.done() else "detector_busy")
         elif verdict.outcome != detection.Verdict.OUTCOME_ANALYSED:
-            self._listener.on_no_verdict("not_analysed")
+            overload = verdict.outcome == detection.Verdict.OUTCOME_NOT_ANALYSED_OVERLOAD
+            self._listener.on_no_verdict("not_analysed_overload" if overload else "not_analysed")
         else:
             self._listener.on_verdict(verdict, time.monotonic() - arrival)
         return verdict

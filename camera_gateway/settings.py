@@ -26,6 +26,12 @@ class GatewaySettings(ServiceSettings):
     camera_credentials: Path | None = pydantic.Field(
         None, description="JSON file of camera secrets by name; read again when it changes"
     )
+    camera_ca: Path | None = pydantic.Field(
+        None,
+        description="PEM file of the authorities that sign the certificates of cameras with TLS; none: the system's",
+    )
+    dials: int = pydantic.Field(48, ge=1, le=4096, description="cameras that are being connected at once")
+    dials_per_site: int = pydantic.Field(4, ge=1, le=4096, description="the same, of one site")
     web_listen: str = pydantic.Field("127.0.0.1:0", pattern=r"^.+:\d{1,5}$", description="host:port of WHIP")
     web_tls: bool = pydantic.Field(False, description="WHIP over HTTPS with this service's certificate")
     replica: str = pydantic.Field(
@@ -35,6 +41,11 @@ class GatewaySettings(ServiceSettings):
     )
     capacity: int = pydantic.Field(64, ge=1, le=4096, description="how many optics this replica may be leased")
     decode_threads: int = pydantic.Field(2, ge=1, le=256, description="threads that decode, for all optics together")
+    decode_device: str = pydantic.Field(
+        "",
+        pattern=r"^[a-z0-9]*$",
+        description="hardware that decodes: FFmpeg's name (cuda, vaapi, qsv), auto, or empty for software",
+    )
     verdict_seconds: float = pydantic.Field(0.4, gt=0, le=10, description="how long a picture waits for its verdict")
     connect_seconds: float = pydantic.Field(10.0, gt=0, description="from the dial to the camera's consent")
     first_frame_seconds: float = pydantic.Field(10.0, gt=0, description="from there to the first picture")

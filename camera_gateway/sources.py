@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from camera_gateway.domain.clock import CaptureTime
     from camera_gateway.domain.liveness import Reason
+    from camera_gateway.domain.sight import Change
 
 
 class SourceError(Exception):
@@ -47,16 +48,26 @@ class Outcome:
         width: their width in pixels, as the camera sends them.
         height: their height.
         failed: access units that the decoder refused.
-        picture: the one that is wanted for analysis.
-        dropped: pictures left out, by reason.
+        pictures: those that are wanted for analysis, by optic: several optics may share a stream.
+        still: pictures held back because nothing moved, by optic.
+        shed: pictures left out because there is not enough computing power, by optic.
+        sights: what changed in what an optic can see.
+        dropped: pictures left out for all optics, by reason.
     """
 
     decoded: int = 0
     width: int = 0
     height: int = 0
     failed: int = 0
-    picture: Picture | None = None
+    pictures: dict[str, Picture] = dataclasses.field(default_factory=dict)
+    still: dict[str, int] = dataclasses.field(default_factory=dict)
+    shed: dict[str, int] = dataclasses.field(default_factory=dict)
+    sights: dict[str, list[Change]] = dataclasses.field(default_factory=dict)
     dropped: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    def drop(self, reason: str) -> None:
+        """One more picture was left out for ``reason``."""
+        self.dropped[reason] = self.dropped.get(reason, 0) + 1
 
 
 class Listener(Protocol):
@@ -71,11 +82,26 @@ class Listener(Protocol):
     def on_broken(self, units: int) -> None:
         """That many coded pictures came and did not decode."""
 
-    def on_picture(self, picture: Picture) -> None:
-        """One of them is wanted for analysis."""
+    def on_picture(self, optic: str, picture: Picture) -> None:
+        """One of them is wanted for the analysis of ``optic``."""
+
+    def on_held_back(self, optic: str, reason: str, count: int) -> None:
+        """That many were held back from the analysis of ``optic``: "still" or "shed"."""
+
+    def on_sight(self, optic: str, changes: list[Change]) -> None:
+        """What ``optic`` can see has changed."""
+
+    def on_skipped(self, units: int) -> None:
+        """That many coded pictures came that nobody needs decoded."""
 
     def on_dropped(self, reason: str, count: int) -> None:
         """Coded or decoded pictures were dropped; ``reason`` is a constant of the metrics."""
+
+    def on_left_out(self, kind: str) -> None:
+        """The camera offers a track that is not taken: "audio", "metadata", "video" or "other"."""
+
+    def on_clock(self, drift: float) -> None:
+        """The camera told its clock; see `CaptureClock.drift`."""
 
 
 class Source(Protocol):
@@ -97,5 +123,11 @@ def deliver(outcome: Outcome, listener: Listener) -> None:
         listener.on_received(outcome.decoded, outcome.width, outcome.height)
     for reason, count in outcome.dropped.items():
         listener.on_dropped(reason, count)
-    if outcome.picture is not None:
-        listener.on_picture(outcome.picture)
+    for optic, count in outcome.still.items():
+        listener.on_held_back(optic, "still", count)
+    for optic, count in outcome.shed.items():
+        listener.on_held_back(optic, "shed", count)
+    for optic, changes in outcome.sights.items():
+        listener.on_sight(optic, changes)
+    for optic, picture in outcome.pictures.items():
+        listener.on_picture(optic, picture)

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from argo.anonymizer.v1 import redaction_service_pb2 as redaction
-from camera_gateway.domain.coverage import CoverageLedger, Stage
+from camera_gateway.domain.coverage import CoverageLedger, Frames, Stage
+from camera_gateway.domain.sharing import Load
 from camera_gateway.domain.tracks import TrackCount
 
 if TYPE_CHECKING:
     from argo.detector.v1 import detection_service_pb2 as detection
     from camera_gateway.metrics import GatewayMetrics
+
+
+LATE_SECONDS: Final = 0.5
+"""From a picture's arrival to here: more, and the decoders or the event loop are behind."""
+
+STRAIN: Final = frozenset(
+    {"late", "detector_busy", "not_analysed_overload", "anonymizer_busy", "decoder_behind", "superseded"}
+)
+"""What becomes of pictures when more come than can be worked on. A peer that is away is another matter."""
+
+HELD_BACK: Final = {"still": Frames.HELD_BACK, "shed": Frames.SHED}
 
 
 @dataclasses.dataclass(slots=True)
@@ -38,6 +50,7 @@ class Tally:
         self._optic = optic
         self._metrics = metrics
         self._stream_unmasked = 0
+        self._offered = self._strained = self._came = 0
         self.counts = Counts()
         self.tracks = TrackCount()
         self.coverage = CoverageLedger(time.time())
@@ -48,7 +61,15 @@ class Tally:
         """Pictures were decoded."""
         self.counts.frames_received += pictures
         self.width, self.height = width, height
+        self._came += pictures
         self._metrics.received.labels(self._optic).inc(pictures)
+        self.coverage.count(Frames.RECEIVED, pictures)
+        self.coverage.on_frame(Stage.RECEIVED, time.time())
+
+    def on_skipped(self, units: int) -> None:
+        """Coded pictures came that nobody needs decoded: the optic is not blind."""
+        self._came += units
+        self._drop("not_needed", units)
         self.coverage.on_frame(Stage.RECEIVED, time.time())
 
     def on_broken(self, units: int) -> None:
@@ -58,10 +79,22 @@ class Tally:
 
     def on_dropped(self, reason: str, count: int) -> None:
         """Pictures were left out."""
-        if reason == "still":
-            self.counts.frames_held_back += count
+        if reason in HELD_BACK:
+            self.counts.frames_held_back += count if reason == "still" else 0
+            self.coverage.count(HELD_BACK[reason], count)
             self.coverage.explain(Stage.ANALYSED, reason)
         self._drop(reason, count)
+
+    def on_offered(self, waited: float) -> None:
+        """A picture is to be analysed; it ``waited`` so many seconds for the decoders and the event loop."""
+        self._offered += 1
+        self._strained += waited > LATE_SECONDS
+
+    def take_load(self) -> tuple[Load, int]:
+        """What became of the pictures since the last call, and how many came."""
+        load, came = Load(self._offered, self._strained), self._came
+        self._offered = self._strained = self._came = 0
+        return load, came
 
     def on_sent(self) -> None:
         """See `RoadListener`."""
@@ -76,6 +109,7 @@ class Tally:
     def on_verdict(self, verdict: detection.Verdict, seconds: float) -> None:
         """See `RoadListener`."""
         self.counts.frames_analysed += 1
+        self.coverage.count(Frames.ANALYSED, 1)
         self.counts.events += len(verdict.fired_rules)
         self.tracks.on_verdict(found.track for found in verdict.detections)
         self._metrics.verdict_seconds.observe(seconds)
@@ -83,12 +117,14 @@ class Tally:
 
     def on_no_verdict(self, reason: str) -> None:
         """See `RoadListener`."""
+        self._strained += reason in STRAIN
         self._metrics.unverdicted.labels(self._optic, reason).inc()
         self.coverage.explain(Stage.ANALYSED, reason)
 
     def on_masked(self, result: redaction.RedactResponse, seconds: float) -> None:
         """See `RoadListener`."""
         self.counts.frames_masked += 1
+        self.coverage.count(Frames.MASKED, 1)
         self.counts.frames_unverdicted += result.basis != redaction.RedactResponse.BASIS_VERDICT
         # The anonymizer counts from the start of its stream; a smaller number is a new stream.
         new = result.unmasked_frames_out - self._stream_unmasked
@@ -106,4 +142,5 @@ class Tally:
         self._drop(reason, 1)
 
     def _drop(self, reason: str, count: int) -> None:
+        self._strained += count if reason in STRAIN else 0
         self._metrics.dropped.labels(self._optic, reason).inc(count)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import hmac
 import re
 import secrets
@@ -23,16 +24,16 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av.video.frame import VideoFrame
 
 from camera_gateway.domain import networks
-from camera_gateway.domain.clock import ARRIVAL_UNCERTAINTY, CaptureTime, TimeSource
+from camera_gateway.domain.clock import CaptureClock, Presentation
 from camera_gateway.domain.liveness import Reason
 from camera_gateway.domain.slot import NewestSlot
+from camera_gateway.ice import CheckGuard, guard_checks, restrict_candidates
 from camera_gateway.sources import Listener, Outcome, SourceError, deliver
+from camera_gateway.views import Samplers, Views
 from mesh.ice import offer_loopback
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
-
-    from camera_gateway.decoding import Sampler
 
 log = structlog.get_logger(__name__)
 
@@ -40,15 +41,34 @@ MAX_OFFER_BYTES: Final = 64 * 1024
 ID: Final = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
-class WhipSession:
-    """One publisher: a peer connection whose video is always drained into a one-place slot."""
+CLOCK_RATE: Final = 90_000
+"""RTP timestamp units per second of every video format (RFC 6184, RFC 7741)."""
 
-    def __init__(self) -> None:
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Arrival:
+    """A decoded frame and when it came: Unix and monotonic seconds."""
+
+    frame: VideoFrame
+    unix: float
+    monotonic: float
+
+
+class WhipSession:
+    """One publisher: a peer connection whose video is always drained into a one-place slot.
+
+    Args:
+        allowed: the networks that it may come from.
+    """
+
+    def __init__(self, allowed: Sequence[networks.Network]) -> None:
+        self._allowed = allowed
         self.resource = secrets.token_urlsafe(16)
         self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.guards: list[CheckGuard] = []
         self.ended = asyncio.Event()
         self.connected = asyncio.Event()
-        self._newest: NewestSlot[tuple[VideoFrame, float, float]] = NewestSlot()
+        self._newest: NewestSlot[Arrival] = NewestSlot()
         self._filled = asyncio.Event()
         self._drains: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
@@ -61,7 +81,8 @@ class WhipSession:
         Raises:
             ValueError: the offer cannot be used.
         """
-        await self.peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+        await self.peer.setRemoteDescription(RTCSessionDescription(restrict_candidates(offer, self._allowed), "offer"))
+        self.guards = guard_checks(self.peer, self._allowed)
         video = 0
         for transceiver in self.peer.getTransceivers():
             if transceiver.kind != "video" or video:
@@ -74,8 +95,8 @@ class WhipSession:
         await self.peer.setLocalDescription(await self.peer.createAnswer())
         return self.peer.localDescription.sdp
 
-    async def frames(self) -> AsyncIterator[tuple[VideoFrame, float, float]]:
-        """Frames with their arrival (Unix time, monotonic), newest first come; ends with the session."""
+    async def frames(self) -> AsyncIterator[Arrival]:
+        """Frames, the newest only; ends with the session."""
         while not self.ended.is_set():
             item = self._newest.take()
             if item is not None:
@@ -111,7 +132,7 @@ class WhipSession:
             while True:
                 frame = await track.recv()
                 if isinstance(frame, VideoFrame):
-                    self._newest.put((frame, time.time(), time.monotonic()))
+                    self._newest.put(Arrival(frame, time.time(), time.monotonic()))
                     self._filled.set()
         if track.kind == "video":
             self.ended.set()
@@ -125,17 +146,35 @@ class WhipSession:
             self._filled.set()
 
 
+class _Sampling:
+    """Times and samples the frames of one session; used by one pool thread at a time."""
+
+    def __init__(self, views: Views) -> None:
+        self._samplers = Samplers(views)
+        self._clock = CaptureClock(CLOCK_RATE)
+        self._presentation = Presentation()
+
+    def run(self, arrived: Arrival, outcome: Outcome) -> None:
+        """Sample one frame into ``outcome``."""
+        # Its presentation time is its RTP timestamp. The sender reports stay inside aiortc.
+        stamp = self._clock.stamp((arrived.frame.pts or 0) % 2**32, arrived.unix)
+        if (captured := self._presentation.admit(stamp)) is not None:
+            self._samplers.sample(arrived.frame, captured, arrived.monotonic, outcome)
+        else:
+            outcome.drop("out_of_order")
+
+
 class WhipSource:
     """An optic that publishes; `run` waits for a publisher and lasts as long as its session.
 
     Args:
         pool: where scaling runs.
-        make_sampler: makes the sampler of a session.
+        views: of the optic.
     """
 
-    def __init__(self, pool: Executor, make_sampler: Callable[[], Sampler]) -> None:
+    def __init__(self, pool: Executor, views: Views) -> None:
         self._pool = pool
-        self._make_sampler = make_sampler
+        self._views = views
         self._offered: asyncio.Queue[WhipSession] = asyncio.Queue(1)
         self._current: WhipSession | None = None
 
@@ -161,14 +200,13 @@ class WhipSource:
             self._current = await self._offered.get()
             session = self._current
             listener.on_connected()
-            sampler = self._make_sampler()
+            sampling = _Sampling(self._views)
             loop = asyncio.get_running_loop()
-            async for frame, arrived, arrival in session.frames():
-                captured = CaptureTime(arrived, ARRIVAL_UNCERTAINTY, TimeSource.ARRIVAL)
+            async for arrival in session.frames():
                 outcome = Outcome()
                 if skipped := session.superseded():
                     outcome.dropped["superseded"] = skipped
-                await loop.run_in_executor(self._pool, sampler.sample, frame, captured, arrival, outcome)
+                await loop.run_in_executor(self._pool, sampling.run, arrival, outcome)
                 deliver(outcome, listener)
             raise SourceError(Reason.END_OF_STREAM, "the publisher ended the session")
         finally:
@@ -216,8 +254,7 @@ class WhipEndpoint:
             raise web.HTTPNotFound(text="this optic is not published here now")
         if source.taken:
             raise web.HTTPConflict(text="this optic has a publisher already")
-        offer = restrict_candidates(await request.text(), self._allowed)
-        session = WhipSession()
+        offer, session = await request.text(), WhipSession(self._allowed)
         try:
             answer = await session.answer(offer)
         except Exception as error:  # noqa: BLE001  # aiortc raises whatever its parser stumbles over
@@ -267,18 +304,3 @@ class WhipEndpoint:
 
     async def _shutdown(self, _: web.Application) -> None:
         await asyncio.gather(*(session.close() for _, session in self._sessions.values()))
-
-
-def restrict_candidates(offer: str, allowed: Sequence[networks.Network]) -> str:
-    """The offer without the ICE candidates whose address is outside ``allowed`` or is a name: they are not dialled."""
-    return "\r\n".join(line for line in offer.splitlines() if _may_stay(line, allowed)) + "\r\n"
-
-
-def _may_stay(line: str, allowed: Sequence[networks.Network]) -> bool:
-    if not line.startswith("a=candidate:"):
-        return True
-    fields = line.split()
-    try:
-        return networks.is_inside(fields[4], allowed)
-    except (IndexError, ValueError):
-        return False

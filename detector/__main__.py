@@ -37,11 +37,12 @@ async def compose(application: lifecycle.Application[DetectorSettings]) -> None:
     publisher = Publisher(
         bus, interval=settings.event_interval_seconds, capacity=settings.outbox_capacity, metrics=metrics
     )
-    scheduler = Scheduler(model, _batching(settings, model), metrics)
+    batching = _batching(settings, model)
+    scheduler = Scheduler(model, batching, metrics)
     servicer = DetectionServicer(_parts(settings, model, scheduler, publisher, metrics))
     application.grpc.add(detection_service_pb2_grpc.add_DetectionServiceServicer_to_server, servicer, SERVICE)
     application.grpc.allow(POLICY)
-    await model.warm_up()
+    await model.warm_up(batching.most_frames)
     application.spawn("scheduler", scheduler.run())
     application.spawn("publisher", publisher.run())
     application.on_drain("streams", servicer.drain)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
@@ -15,19 +14,21 @@ import structlog
 from detector.catalogue import store
 from detector.catalogue.cards import Card, find_card
 from detector.catalogue.errors import BadCardError, CatalogueError
-from detector.domain.heads import HEADS
-from detector.domain.preprocessing import Placement, Planes, fill
+from detector.catalogue.inspection import Port, check_network
+from detector.domain.preprocessing import Planes
+from detector.providers import CPU, providers
 from mesh.errors import StartupError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from detector.domain.detections import Detections
+    from detector.domain.heads import Outputs
+    from detector.domain.inputs import Batch
 
 log = structlog.get_logger()
 
-DEVICES: Final = Path("/dev")
-"""Where the operating system lists the GPUs that this process may use."""
 _WARM_UP_SIZES: Final = ((768, 576), (768, 432))
 _QUIET: Final = 3
 """onnxruntime's severity for errors only."""
@@ -40,7 +41,11 @@ class Model:
         self.card = card
         self.provider: str = session.get_providers()[0]
         self._session = session
-        self._head = HEADS[card.output.head](card.output.object_classes)
+        self._input = card.input.build()
+        self._head = card.output.build()
+        self._names = {name: card.output.names.get(name, name) for name in self._head.outputs}
+        self._feed = session.get_inputs()[0].name
+        self._one_by_one = session.get_inputs()[0].shape[0] == 1
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
 
     @property
@@ -51,11 +56,7 @@ class Model:
     @property
     def on_gpu(self) -> bool:
         """Whether it runs on a GPU."""
-        return self.provider != "CPUExecutionProvider"
-
-    def placement(self, width: int, height: int) -> Placement:
-        """Where a frame of this size lies in the network's input."""
-        return Placement.fit(width, height, self.card.input.pixels)
+        return self.provider != CPU
 
     async def analyze(self, frames: Sequence[Planes]) -> list[Detections]:
         """The detections of each frame above the masking threshold, in pixels of the frame.
@@ -71,19 +72,34 @@ class Model:
     def look(self, frames: Sequence[Planes]) -> list[Detections]:
         """The same as `analyze`, in the caller's thread."""
         height, width = frames[0].luma.shape
-        placement = self.placement(width, height)
-        images = np.empty((len(frames), 3, placement.network_height, placement.network_width), dtype=np.uint8)
-        for image, planes in zip(images, frames, strict=True):
-            fill(planes, placement, image)
-        values = self._session.run(list(self._head.outputs), {"image": images})
-        outputs = dict(zip(self._head.outputs, values, strict=True))
+        placement = self._input.place(width, height)
+        outputs = self._run(self._input.pack(frames, placement))
         threshold = self.card.thresholds.masking
         return [self._head.decode(outputs, frame, placement, threshold) for frame in range(len(frames))]
 
-    async def warm_up(self) -> None:
-        """Run once at the usual proportions, so that the first real frame does not pay for the first run."""
+    def _run(self, batch: Batch) -> Outputs:
+        parts = np.split(batch, len(batch)) if self._one_by_one else [batch]
+        wanted = list(self._names.values())
+        values = [self._session.run(wanted, {self._feed: part}) for part in parts]
+        joined = values[0] if len(values) == 1 else [np.concatenate(each) for each in zip(*values, strict=True)]
+        return dict(zip(self._names, joined, strict=True))
+
+    async def warm_up(self, frames: int = 1) -> None:
+        """Run at the usual proportions, so that the first real frame does not pay for the first run of its shape.
+
+        Args:
+            frames: of the largest batch; the smallest and the largest are run.
+
+        Raises:
+            StartupError: what comes out is not what the head takes.
+        """
         for width, height in _WARM_UP_SIZES:
-            await self.analyze([Planes.unpack(width, height, bytes(width * height * 3 // 2))])
+            black = Planes.unpack(width, height, bytes(width * height * 3 // 2))
+            for count in sorted({1, frames}):
+                try:
+                    await self.analyze([black] * count)
+                except ValueError as error:
+                    raise StartupError(f"model {self.card.name} is not what its card says", str(error)) from error
 
     def close(self) -> None:
         """End the thread after what it is doing."""
@@ -99,9 +115,9 @@ def load(name: str, directory: Path, *, threads: int) -> Model:
     # One frame at a time is resized, and the inference thread is where it happens.
     cv2.setNumThreads(1)
     try:
-        card = find_card(name)
+        card = find_card(name, directory)
         session = _open(store.read_model(card, directory), threads)
-        check_outputs(card, [output.name for output in session.get_outputs()])
+        check_network(card, _ports(session.get_inputs()), _ports(session.get_outputs()))
     except CatalogueError as error:
         raise StartupError("the detector has no model to load", str(error)) from error
     model = Model(card, session)
@@ -109,26 +125,8 @@ def load(name: str, directory: Path, *, threads: int) -> Model:
     return model
 
 
-def check_outputs(card: Card, names: Sequence[str]) -> None:
-    """Refuse a network that gives anything but what its head reads.
-
-    Raises:
-        BadCardError: an output too many (an embedding would come this way) or too few.
-    """
-    wanted = HEADS[card.output.head](card.output.object_classes).outputs
-    if sorted(names) != sorted(wanted):
-        raise BadCardError(
-            f"model {card.name} gives {', '.join(sorted(names))}; head {card.output.head} takes "
-            f"{', '.join(sorted(wanted))} and nothing else"
-        )
-
-
-def providers() -> list[str]:
-    """Execution providers in order of preference; one that needs a device is named only when the device exists."""
-    present = ["CPUExecutionProvider"]
-    if "CUDAExecutionProvider" in onnxruntime.get_available_providers() and any(DEVICES.glob("nvidia[0-9]*")):
-        present.insert(0, "CUDAExecutionProvider")
-    return present
+def _ports(arguments: Sequence[Any]) -> list[Port]:
+    return [Port(argument.name, argument.type, tuple(argument.shape)) for argument in arguments]
 
 
 def _open(data: bytes, threads: int) -> onnxruntime.InferenceSession:

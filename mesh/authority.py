@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _CLOCK_SKEW = dt.timedelta(minutes=5)
+_LONGEST_COMMON_NAME = 64
+"""X.520, ub-common-name. Only people read it; the identity is the SPIFFE id."""
 
 
 class CertificateAuthority:
@@ -56,10 +58,11 @@ class CertificateAuthority:
         127.0.0.1 and ``dns_names`` as host names; the one of a person or an authority is for clients only.
 
         Args:
-            path: identity path, for example ``"service/registry"``.
+            path: identity path, for example ``"service/registry"`` or ``"tenants/amiat/operator/mrossi"``.
             dns_names: more host names or IP addresses of a server.
             validity: from now on.
-            folder: where ``{kind}-{name}.pem`` and ``{kind}-{name}-key.pem`` go; the authority's own if none is given.
+            folder: where ``{path}.pem`` and ``{path}-key.pem`` go, with ``-`` for ``/``; the authority's own
+                if none is given.
 
         Raises:
             ValueError: the path is not one of a known kind.
@@ -84,11 +87,11 @@ class CertificateAuthority:
     ) -> x509.Certificate:
         names: list[x509.GeneralName] = [x509.UniformResourceIdentifier(identity.uri)]
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH]
-        if identity.kind in ("service", "system"):
+        if identity.is_machine:
             names += [_general_name(name) for name in (identity.name, "localhost", "127.0.0.1", *dns_names)]
             usages.append(ExtendedKeyUsageOID.SERVER_AUTH)
         return (
-            self._builder(identity.path, public_key, validity)
+            self._builder(identity.path[-_LONGEST_COMMON_NAME:], public_key, validity)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.ExtendedKeyUsage(usages), critical=False)

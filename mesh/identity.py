@@ -13,36 +13,62 @@ from mesh.errors import PermissionDenied, Unauthenticated
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_KINDS = ("service", "operator", "administrator", "authority", "system")
-_SPIFFE_ID = re.compile(rf"spiffe://([a-z0-9._-]+)/(({'|'.join(_KINDS)})/[A-Za-z0-9._-]+)")
+_MACHINES = ("service", "system")
+_PEOPLE = ("operator", "supervisor", "administrator", "investigator", "auditor", "mobility")
+_TENANT = "[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_NAME = "[A-Za-z0-9._-]+"
+_SPIFFE_ID = re.compile(
+    rf"spiffe://(?P<trust_domain>[a-z0-9._-]+)/"
+    rf"(?P<path>(?:{'|'.join(_MACHINES)}|authority)/{_NAME}|(?:tenants/{_TENANT}/)?(?:{'|'.join(_PEOPLE)})/{_NAME})"
+)
 
 
 @dataclass(frozen=True)
 class Identity:
     """The verified identity of a peer.
 
+    People of the city have a path of kind and name alone; people of another controller have that of their tenant before
+    it, and an authority is a tenant itself. Machines belong to no tenant.
+
     Attributes:
         trust_domain: the trust domain of the SPIFFE id, for example ``"argo.local"``.
-        path: kind and name, for example ``"service/registry"`` or ``"operator/mrossi"``.
+        path: for example ``"service/registry"``, ``"operator/mrossi"`` or ``"tenants/amiat/operator/mrossi"``.
     """
 
     trust_domain: str
     path: str
 
     @property
+    def role_path(self) -> str:
+        """Kind and name without the tenant, for example ``"operator/mrossi"``."""
+        return "/".join(self.path.split("/")[-2:])
+
+    @property
     def kind(self) -> str:
-        """``service``, ``operator``, ``administrator``, ``authority`` or ``system``."""
-        return self.path.split("/", 1)[0]
+        """``service``, ``system``, ``authority``, or what a person is: ``operator``, ``supervisor`` and so on."""
+        return self.role_path.split("/", 1)[0]
 
     @property
     def name(self) -> str:
         """The name within the kind, for example ``"registry"``."""
-        return self.path.split("/", 1)[1]
+        return self.role_path.split("/", 1)[1]
+
+    @property
+    def tenant(self) -> str:
+        """The controller that a person belongs to or an authority is; empty for the city's people and for machines."""
+        if self.kind == "authority":
+            return self.name
+        return self.path.split("/")[1] if self.path.startswith("tenants/") else ""
+
+    @property
+    def is_machine(self) -> bool:
+        """Whether no person is behind it: a service of the mesh or another system."""
+        return self.kind in _MACHINES
 
     @property
     def principal(self) -> str:
-        """What a log may say about the caller: the whole path of a machine, only the kind of a person."""
-        return self.path if self.kind in ("service", "system", "authority") else self.kind
+        """What a log may say about the caller: the whole path unless a person is named in it, then all but the name."""
+        return self.path.rpartition("/")[0] if self.kind in _PEOPLE else self.path
 
     @property
     def uri(self) -> str:
@@ -54,12 +80,13 @@ class Identity:
         """Reads a SPIFFE id.
 
         Raises:
-            ValueError: it is not ``spiffe://{trust domain}/{kind}/{name}`` with a known kind.
+            ValueError: it is not ``spiffe://{trust domain}/{kind}/{name}`` with a known kind, or the same of a person
+                with ``tenants/{controller}/`` before the kind.
         """
         match = _SPIFFE_ID.fullmatch(uri)
         if match is None:
             raise ValueError(f"not an identity of this mesh: {uri!r}")
-        return cls(trust_domain=match[1], path=match[2])
+        return cls(trust_domain=match["trust_domain"], path=match["path"])
 
 
 def identify(alternative_names: Sequence[str], trust_domain: str) -> Identity:

@@ -7,22 +7,17 @@ import sys
 import time
 from datetime import UTC, datetime
 
-from argo.registry.v1 import lease_service_pb2_grpc, registry_service_pb2_grpc
-from mesh import lifecycle, postgres
-from mesh.audit import AuditLog
+import structlog
+
+from mesh import audit, lifecycle, postgres
+from mesh.http import serve_web
 from mesh.postgres import Phase
-from registry import lease_service, service, sql
-from registry.fleet import Fleet
-from registry.lease_service import LeaseServicer
-from registry.lease_store import LeaseStore
-from registry.leases import LeaseDesk
-from registry.metrics import RegistryMetrics
-from registry.permissions import POLICY
-from registry.service import RegistryServicer
+from registry import sql
+from registry.assembly import assemble
+from registry.public.assembly import public_register
 from registry.settings import RegistrySettings
-from registry.store import RecordStore
-from registry.sweep import Sweep
-from registry.watching import OpticWatch
+
+log = structlog.get_logger()
 
 
 def _now() -> datetime:
@@ -30,35 +25,23 @@ def _now() -> datetime:
 
 
 async def compose(app: lifecycle.Application[RegistrySettings]) -> None:
-    """Opens the database, warms up with one sweep, and serves both services."""
+    """Opens the database, warms up with one sweep, and serves all services."""
     settings = app.settings
     pool = await app.enter(postgres.open_pool(settings.postgres_dsn, schema="registry"))
     if settings.migrate_on_start:
         await sql.migrate(pool, "pre")
         await sql.migrate(pool, "post")
-    fleet, networks = Fleet(), settings.networks
-    watch = OpticWatch(
-        pool,
-        fleet,
-        buffer=settings.watch_buffer,
-        bookmark_seconds=settings.bookmark_seconds,
-        resume_changes=settings.resume_changes,
-    )
-    leases = LeaseStore(pool, duration=settings.lease_duration)
-    desk = LeaseDesk(leases, fleet, networks, clock=_now, monotonic=time.monotonic)
-    metrics = RegistryMetrics(app.metrics)
-    sweep = Sweep(pool, desk, watch, networks, metrics, clock=_now, period_seconds=settings.sweep_seconds)
-    records = RegistryServicer(RecordStore(pool, AuditLog(pool)), watch, networks, _now)
-    app.grpc.add(registry_service_pb2_grpc.add_RegistryServiceServicer_to_server, records, service.FULL_NAME)
-    app.grpc.add(
-        lease_service_pb2_grpc.add_LeaseServiceServicer_to_server, LeaseServicer(desk), lease_service.FULL_NAME
-    )
-    app.grpc.allow(POLICY)
-    app.on_drain("watches", watch.drain)
-    app.on_drain("leases", desk.drain)
-    await sweep.once()
-    app.spawn("sweep", sweep.run())
-    app.spawn("listen", sweep.listen())
+    await audit.report(pool)
+    registry = assemble(pool, settings, app.metrics, clock=_now, monotonic=time.monotonic)
+    registry.serve(app.grpc)
+    app.on_drain("watches", registry.watch.drain)
+    app.on_drain("leases", registry.desk.drain)
+    await registry.sweep.once()
+    app.spawn("sweep", registry.sweep.run())
+    app.spawn("listen", registry.sweep.listen())
+    register = public_register(pool, settings, app.metrics, clock=_now)
+    log.info("register.opened", address=await app.enter(serve_web(register.site, settings.web_listen)))
+    app.spawn("register", register.publisher.run())
 
 
 async def migrate(settings: RegistrySettings, arguments: list[str]) -> int:
@@ -72,7 +55,7 @@ async def migrate(settings: RegistrySettings, arguments: list[str]) -> int:
 
 
 def main() -> int:
-    """The program ``argo-registry``."""
+    """The program of the service."""
     return lifecycle.main("registry", RegistrySettings, compose, commands={"migrate": migrate})
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, TypeAlias
 
 from argo.registry.v1 import admission_pb2, site_pb2
 from registry.domain import admission
@@ -11,42 +13,72 @@ from registry.domain.admission import DESCRIPTIONS, Admitted, Reason, Refused
 from registry.domain.names import ancestor
 from registry.domain.network import CameraNetworks
 
+Decision: TypeAlias = Admitted | Refused
+
+
+@dataclass(frozen=True)
+class Gate:
+    """All that decides about a device.
+
+    Attributes:
+        device: the facts of its record.
+        stays: all of its deployments, in any order.
+    """
+
+    device: admission.Device
+    stays: Sequence[admission.Deployment]
+
+    def decide(self, now: datetime, networks: CameraNetworks) -> Decision:
+        """See ``registry.domain.admission.admit``."""
+        return admission.admit(self.device, self.stays, now, networks)
+
 
 def admit(
     device: site_pb2.Device, deployments: Sequence[site_pb2.Deployment], now: datetime, networks: CameraNetworks
-) -> Admitted | Refused:
+) -> Decision:
     """Decides about a device, see ``registry.domain.admission.admit``."""
-    return admission.admit(_facts(device), [_stay(deployment) for deployment in deployments], now, networks)
+    return gate_of(device, deployments).decide(now, networks)
 
 
-def describe(
-    devices: Iterable[site_pb2.Device],
-    deployments: Iterable[site_pb2.Deployment],
-    now: datetime,
-    networks: CameraNetworks,
-) -> None:
-    """Fills in what the gate says of devices: their refusals, and the present site of the mobile ones.
+def gate_of(device: site_pb2.Device, deployments: Iterable[site_pb2.Deployment]) -> Gate:
+    """What decides about a device, out of its records."""
+    return Gate(_facts(device), stays(deployments))
+
+
+def gates(rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Gate]:
+    """What decides about devices as the database has them now, by the name of the device.
 
     Args:
-        devices: are changed.
-        deployments: of these devices, in any order.
-        now: aware.
-        networks: where cameras may be.
+        rows: of the query ``gate_of_devices``.
     """
-    stays = by_device(deployments)
-    for device in devices:
-        decision = admit(device, stays.get(device.name, ()), now, networks)
-        if isinstance(decision, Refused):
-            device.refusals.extend(refusals(decision.reasons))
-        device.site = decision.site
+    facts: dict[str, admission.Device] = {}
+    placed: dict[str, list[admission.Deployment]] = {}
+    for row in rows:
+        name = row["name"]
+        if name not in facts:
+            facts[name] = _facts_of(row)
+        if row["start_time"] is not None:
+            stay = admission.Deployment(
+                row["site"], row["decision"], row["start_time"], row["end_time"], row["deployment"]
+            )
+            placed.setdefault(name, []).append(stay)
+    return {name: Gate(device, placed.get(name, ())) for name, device in facts.items()}
+
+
+def show(record: Any, decision: Decision) -> None:
+    """Fills in what the gate says of a device or an optic: why it may not stream, and where a device stands."""
+    if isinstance(decision, Refused):
+        record.refusals.extend(refusals(decision.reasons))
+    if isinstance(record, site_pb2.Device):
+        record.site = decision.site
 
 
 def by_device(deployments: Iterable[site_pb2.Deployment]) -> Mapping[str, list[site_pb2.Deployment]]:
     """Deployments by the name of their device."""
-    stays: dict[str, list[site_pb2.Deployment]] = {}
+    found: dict[str, list[site_pb2.Deployment]] = {}
     for deployment in deployments:
-        stays.setdefault(ancestor(deployment.name, 1), []).append(deployment)
-    return stays
+        found.setdefault(ancestor(deployment.name, 1), []).append(deployment)
+    return found
 
 
 def refusals(reasons: Iterable[Reason]) -> list[admission_pb2.Refusal]:
@@ -71,10 +103,28 @@ def _facts(device: site_pb2.Device) -> admission.Device:
     )
 
 
+def stays(deployments: Iterable[site_pb2.Deployment]) -> list[admission.Deployment]:
+    """What the domain has to know of deployments."""
+    return [_stay(deployment) for deployment in deployments]
+
+
+def _facts_of(row: Mapping[str, Any]) -> admission.Device:
+    return admission.Device(
+        name=row["name"],
+        address=row["address"],
+        mobile=row["mobility"] == "MOBILITY_MOBILE",
+        site=row["own_site"] or "",
+        has_purpose=(row["legal_basis_purpose"] or "PURPOSE_UNSPECIFIED") != "PURPOSE_UNSPECIFIED",
+        dpia_reference=row["legal_basis_dpia_reference"] or "",
+        sign_reference=row["legal_basis_sign_reference"] or "",
+    )
+
+
 def _stay(deployment: site_pb2.Deployment) -> admission.Deployment:
     return admission.Deployment(
         site=deployment.site,
         decision=deployment.decision,
         start=deployment.start_time.ToDatetime(UTC),
         end=deployment.end_time.ToDatetime(UTC),
+        name=deployment.name,
     )

@@ -14,6 +14,7 @@ from registry.domain.fields import Violations
 from registry.domain.geometry import (
     MINIMUM_CALIBRATION_POINTS,
     Point,
+    crop_problem,
     inside_picture,
     polygon_problems,
     polyline_problems,
@@ -26,8 +27,22 @@ _MAXIMUM_PARTS = 64
 _MAXIMUM_FRAME_RATE = 60
 _MAXIMUM_WIDTH = 7680
 _MAXIMUM_VIEWERS = 1000
+_DEFAULT_FRAME_RATE = 5.0
+_DEFAULT_HEARTBEAT_RATE = 0.5
 _HIGHEST_MOUNT_METRES = 500
 _LONGEST_DWELL_SECONDS = 24 * 3600
+
+VIEWERS = frozenset({"operator", "supervisor", "administrator", "investigator", "authority"})
+"""Kinds of identity that a policy may let watch: auditors look at what was done, and traffic gets numbers only."""
+
+
+def check_controller(controller: site_pb2.Controller, _networks: CameraNetworks) -> list[FieldViolation]:
+    """A controller: a name for people and what it is."""
+    found = Violations("controller")
+    found.add("display_name", fields.text_problem(controller.display_name, required=True))
+    _check_texts(found, controller, ("contact",))
+    found.require("kind", given=controller.kind in _known(site_pb2.Controller.Kind))
+    return found.found
 
 
 def check_site(site: site_pb2.Site, _networks: CameraNetworks) -> list[FieldViolation]:
@@ -54,7 +69,9 @@ def check_device(device: site_pb2.Device, networks: CameraNetworks) -> list[Fiel
     found.add("credentials", fields.credentials_problem(device.credentials))
     found.require("view", given=device.view in _known(site_pb2.Device.View))
     found.require("mobility", given=device.mobility in _known(site_pb2.Device.Mobility))
-    _check_texts(found, device.legal_basis, ("dpia_reference", "sign_reference", "controller", "act"), "legal_basis.")
+    _check_enum(found, "transport", device.transport, _known(site_pb2.Device.Transport))
+    _check_enum(found, "legal_basis.regime", device.legal_basis.regime, _known(site_pb2.LegalBasis.Regime))
+    _check_texts(found, device.legal_basis, ("dpia_reference", "sign_reference", "act"), "legal_basis.")
     if device.legal_basis.purpose and device.legal_basis.purpose not in _known(site_pb2.LegalBasis.Purpose):
         found.add("legal_basis.purpose", "must be one of the fixed list of purposes")
     return found.found
@@ -103,7 +120,10 @@ def check_deployment_change(before: site_pb2.Deployment, after: site_pb2.Deploym
 
 
 def check_optic(optic: site_pb2.Optic, _networks: CameraNetworks) -> list[FieldViolation]:
-    """An optic: how its pictures come, where it looks, what nobody may see."""
+    """An optic: how its pictures come, where it looks, what nobody may see.
+
+    Crops of optics that share a stream may overlap: the views that a device works out of one wide lens do.
+    """
     found = Violations("optic")
     _check_texts(found, optic, ("display_name",))
     if optic.ingest not in {0, *_known(site_pb2.Optic.Ingest)}:
@@ -116,6 +136,11 @@ def check_optic(optic: site_pb2.Optic, _networks: CameraNetworks) -> list[FieldV
     found.add("heading_degrees", fields.range_problem(optic.heading_degrees, 0, 360, high_included=False))
     found.add("field_of_view_degrees", fields.range_problem(optic.field_of_view_degrees, 0, 360))
     _check_policy(found, optic.policy)
+    if optic.policy.stream == scene_pb2.Policy.STREAM_SUB and not optic.sub_stream_path:
+        found.add("policy.stream", "must not be the sub stream where there is none: set sub_stream_path")
+    if optic.HasField("crop"):
+        crop = optic.crop
+        found.add("crop", crop_problem(crop.left, crop.top, crop.width, crop.height))
     _check_privacy_masks(found, optic.privacy_masks)
     _check_calibration(found, optic.calibration_points)
     return found.found
@@ -141,6 +166,15 @@ def check_line(line: scene_pb2.Line, _networks: CameraNetworks) -> list[FieldVio
     found = Violations("line")
     _check_texts(found, line, ("display_name",))
     found.add_all("polyline", polyline_problems(_points(line.polyline)))
+    return found.found
+
+
+def check_lane(lane: scene_pb2.Lane, _networks: CameraNetworks) -> list[FieldViolation]:
+    """A lane: its outline, and its course in the direction of travel."""
+    found = Violations("lane")
+    _check_texts(found, lane, ("display_name",))
+    found.add_all("polygon", polygon_problems(_points(lane.polygon)))
+    found.add_all("course", polyline_problems(_points(lane.course)))
     return found.found
 
 
@@ -189,9 +223,19 @@ def _check_reference(found: Violations, field: str, reference: str, rule: str, c
 
 def _check_policy(found: Violations, policy: scene_pb2.Policy) -> None:
     found.add("policy.analysed_frame_rate", fields.range_problem(policy.analysed_frame_rate, 0, _MAXIMUM_FRAME_RATE))
+    analysed = policy.analysed_frame_rate or _DEFAULT_FRAME_RATE
+    found.add(
+        "policy.heartbeat_frame_rate",
+        fields.range_problem(policy.heartbeat_frame_rate or min(_DEFAULT_HEARTBEAT_RATE, analysed), 0, analysed),
+    )
     found.add("policy.analysis_width", fields.range_problem(policy.analysis_width, 0, _MAXIMUM_WIDTH))
     found.add("policy.maximum_viewers", fields.range_problem(policy.maximum_viewers, 0, _MAXIMUM_VIEWERS))
     _check_enum(found, "policy.recording", policy.recording, _known(scene_pb2.Policy.Recording))
+    _check_enum(found, "policy.masking_style", policy.masking_style, _known(scene_pb2.Policy.MaskingStyle))
+    _check_enum(found, "policy.stream", policy.stream, _known(scene_pb2.Policy.Stream))
+    _check_enum(found, "policy.priority", policy.priority, _known(scene_pb2.Priority))
+    if not VIEWERS.issuperset(policy.viewers) or len(set(policy.viewers)) != len(policy.viewers):
+        found.add("policy.viewers", f"must be different kinds of {', '.join(sorted(VIEWERS))}")
     if policy.HasField("retention"):
         found.add("policy.retention", fields.retention_problem(policy.retention.ToTimedelta()))
 

@@ -22,16 +22,22 @@ class _Meaning(NamedTuple):
 
 
 _PARENT = _Meaning(NotFound, "PARENT_NOT_FOUND", "the parent does not exist")
+_CONTROLLER = _Meaning(FailedPrecondition, "CONTROLLER_NOT_FOUND", "the controller does not exist")
 _SITE = _Meaning(FailedPrecondition, "SITE_NOT_FOUND", "the site does not exist")
+_SCOPE = _Meaning(FailedPrecondition, "SCOPE_NOT_FOUND", "the optic or site of the hold does not exist")
 
 _MEANINGS: Mapping[str, _Meaning] = {
     "device_address_unique": _Meaning(AlreadyExists, "ADDRESS_IN_USE", "another device has this address"),
+    "device_controller_exists": _CONTROLLER,
+    "site_controller_exists": _CONTROLLER,
+    "controller_kept": _Meaning(FailedPrecondition, "CONTROLLER_KEPT", "a record stays with its controller"),
     "device_site_exists": _SITE,
     "deployment_site_exists": _SITE,
     "deployment_parent_exists": _PARENT,
     "optic_parent_exists": _PARENT,
     "zone_parent_exists": _PARENT,
     "line_parent_exists": _PARENT,
+    "lane_parent_exists": _PARENT,
     "rule_parent_exists": _PARENT,
     "deployment_device_is_mobile": _Meaning(
         FailedPrecondition, "DEVICE_NOT_MOBILE", "only a mobile device has deployments"
@@ -39,9 +45,23 @@ _MEANINGS: Mapping[str, _Meaning] = {
     "deployment_overlaps": _Meaning(
         FailedPrecondition, "DEPLOYMENT_OVERLAPS", "the device has another deployment in that time"
     ),
+    "deployment_needs_decision": _Meaning(
+        FailedPrecondition, "NEW_DECISION_NEEDED", "the stay at that site goes on only under a new decision"
+    ),
+    "proposal_parent_exists": _PARENT,
+    "second_person_needed": _Meaning(
+        FailedPrecondition,
+        "SECOND_PERSON_NEEDED",
+        "a rule goes live, and what is live changes, only with a second person: propose it with CreateProposal, and "
+        "somebody else approves; to delete a live rule, switch it off first",
+    ),
     "optic_at_most_eight": _Meaning(FailedPrecondition, "TOO_MANY_OPTICS", "a device has at most 8 optics"),
     "rule_line_exists": _Meaning(FailedPrecondition, "LINE_NOT_FOUND", "the line does not exist"),
     "rule_zone_exists": _Meaning(FailedPrecondition, "ZONE_NOT_FOUND", "the zone does not exist"),
+    "hold_scope_exists": _SCOPE,
+    "hold_site_exists": _SCOPE,
+    "hold_optic_exists": _SCOPE,
+    "placement_site_exists": _SITE,
 }
 _TAKEN = _Meaning(AlreadyExists, "RESOURCE_EXISTS", "a record of this name exists")
 _IN_USE = _Meaning(FailedPrecondition, "RESOURCE_IN_USE", "other records depend on this one")

@@ -9,7 +9,8 @@ from typing import Any
 
 from argo.registry.v1 import lease_service_pb2 as pb
 from argo.registry.v1 import lease_service_pb2_grpc
-from mesh.errors import FieldViolation, InvalidArgument
+from mesh.errors import FieldViolation, InvalidArgument, Unavailable
+from registry.auditing import ReadLog
 from registry.leases import LeaseDesk, Session, announced
 
 FULL_NAME = "argo.registry.v1.LeaseService"
@@ -21,15 +22,17 @@ _ANNOUNCE_SECONDS = 10
 class LeaseServicer(lease_service_pb2_grpc.LeaseServiceServicer):
     """Leases devices to gateways."""
 
-    def __init__(self, desk: LeaseDesk) -> None:
-        """Takes the desk at which the gateways line up."""
+    def __init__(self, desk: LeaseDesk, reads: ReadLog) -> None:
+        """Takes the desk at which the gateways line up, and the log in which that they read is put on record."""
         self._desk = desk
+        self._reads = reads
 
     async def HoldLeases(  # noqa: N802 - the contract's name
         self, request_iterator: AsyncIterator[pb.HoldLeasesRequest], context: Any
     ) -> AsyncIterator[pb.HoldLeasesResponse]:
         """Speaks with one gateway until either side ends it."""
         first = await _first(request_iterator)
+        await self._record(first.announce.replica)
         async with self._desk.session(announced(first, context.peer())) as session:
             listening = asyncio.create_task(_listen(session, request_iterator), name="hold-leases-requests")
             try:
@@ -37,6 +40,14 @@ class LeaseServicer(lease_service_pb2_grpc.LeaseServiceServicer):
                     yield response
             finally:
                 listening.cancel()
+
+    async def _record(self, replica: str) -> None:
+        try:
+            await self._reads.record("HoldLeases", f"leases of {replica}")
+        except Unavailable:
+            # Leases that are remembered here were told on record before the database went away, and run to their end.
+            if not self._desk.running(replica):
+                raise
 
 
 async def _listen(session: Session, requests: AsyncIterator[pb.HoldLeasesRequest]) -> None:

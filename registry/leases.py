@@ -266,6 +266,7 @@ class Session:
             address=device.record.address,
             credentials=device.record.credentials,
             optics=[device.configurations[optic] for optic in sorted(device.configurations)],
+            transport=device.record.transport,
         )
 
     def _renewal(self, running: list[HeldLease]) -> Response:

@@ -6,9 +6,13 @@ can constrain them; other nested messages are jsonb. Durations are seconds there
 
 from __future__ import annotations
 
+import enum
+import functools
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from google.protobuf import json_format
@@ -18,11 +22,44 @@ from google.protobuf.message import Message
 from registry.resources import Resource
 
 KEPT_BY_DATABASE = frozenset({"name", "etag", "version", "create_time", "update_time"})
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_ALWAYS_READ = ("name", "version", "create_time", "update_time")
+
+
+class _Form(enum.Enum):
+    """How a column holds a field, where that is not how the message takes it."""
+
+    PLAIN = enum.auto()
+    TIME = enum.auto()
+    DURATION = enum.auto()
+    JSON = enum.auto()
+
+
+@dataclass(frozen=True)
+class _Column:
+    """One field and its column.
+
+    Attributes:
+        name: of the column.
+        outer: the flattened field that the field belongs to; empty: it is one of the record's own.
+        field_name: of the field.
+        form: how the column holds it.
+    """
+
+    name: str
+    outer: str
+    field_name: str
+    form: _Form
 
 
 def columns(resource: Resource) -> tuple[str, ...]:
     """The columns that a request may write, without the name."""
-    return tuple(column for column, _ in _columns(resource))
+    return tuple(column.name for column in _columns(resource))
+
+
+def columns_read(resource: Resource) -> tuple[str, ...]:
+    """The columns that ``from_record`` expects, in this order."""
+    return (*_ALWAYS_READ, *columns(resource))
 
 
 def to_row(resource: Resource, message: Message) -> str:
@@ -34,65 +71,126 @@ def to_row(resource: Resource, message: Message) -> str:
                 getattr(message, field), preserving_proto_field_name=True, always_print_fields_with_no_presence=True
             )
             record |= {f"{field}_{subfield}": value for subfield, value in part.items()}
-    row = {column: _to_column(record[column], field) for column, field in _columns(resource) if column in record}
+    row = {
+        column.name: _to_column(record[column.name], column) for column in _columns(resource) if column.name in record
+    }
     return json.dumps({"name": record["name"]} | row)
 
 
-def from_row(resource: Resource, row: str) -> Message:
+def from_record(resource: Resource, record: Sequence[Any]) -> Any:
     """The message of a row, with its etag and all that the database keeps.
 
     Args:
         resource: the kind of record.
-        row: as ``to_jsonb`` gives it; columns that the message does not have are left out.
+        record: the values of ``columns_read``, as asyncpg gives them.
     """
-    values: Mapping[str, Any] = json.loads(row)
-    record: dict[str, Any] = {"name": values["name"]}
-    for column, field in _columns(resource):
-        if values[column] is not None:
-            _set(record, resource, column, _from_column(values[column], field))
-    for field_name in ("version", "create_time", "update_time"):
-        if field_name in resource.message.DESCRIPTOR.fields_by_name:
-            record[field_name] = values[field_name]
-    record["etag"] = etag(values)
-    return json_format.ParseDict(record, resource.message())
+    name, version, create_time, update_time, *values = record
+    return _message(resource, (name, version, create_time, update_time), values, _READ_NATIVE)
 
 
-def etag(row: Mapping[str, Any]) -> str:
+def from_row(resource: Resource, row: str) -> Any:
+    """The message of a row in the form that ``to_jsonb`` gives it, as the history keeps it.
+
+    Args:
+        resource: the kind of record.
+        row: a JSON object; columns that the message does not have are left out, those that it lacks are unset.
+    """
+    record: Mapping[str, Any] = json.loads(row)
+    create_time, update_time = (datetime.fromisoformat(record[column]) for column in ("create_time", "update_time"))
+    values = [record.get(column.name) for column in _columns(resource)]
+    return _message(resource, (record["name"], record["version"], create_time, update_time), values, _READ_JSON)
+
+
+def etag(name: str, create_time: datetime, version: int) -> str:
     """Changes with every change, also when a record is deleted and made again under the same name."""
-    identity = f"{row['name']} {row['create_time']} {row['version']}"
+    identity = f"{name} {create_time.timestamp():.6f} {version}"
     return hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
-def _columns(resource: Resource) -> Iterator[tuple[str, FieldDescriptor]]:
+def _message(
+    resource: Resource,
+    kept: tuple[str, int, datetime, datetime],
+    values: Sequence[Any],
+    read: Mapping[_Form, Callable[[Any], Any]],
+) -> Any:
+    name, version, create_time, update_time = kept
+    fields: dict[str, Any] = {"name": name, "etag": etag(name, create_time, version)}
+    for column, value in zip(_columns(resource), values, strict=True):
+        if value is None:
+            continue
+        if column.form is not _Form.PLAIN:
+            value = read[column.form](value)  # noqa: PLW2901 - as the message takes it
+        if column.outer:
+            fields.setdefault(column.outer, {})[column.field_name] = value
+        else:
+            fields[column.field_name] = value
+    known = _kept_fields(resource)
+    if "version" in known:
+        fields["version"] = version
+    if "create_time" in known:
+        fields["create_time"] = _timestamp(create_time)
+    if "update_time" in known:
+        fields["update_time"] = _timestamp(update_time)
+    # Takes names of enum values, and dicts for messages: far faster than json_format.ParseDict.
+    return resource.message(**fields)
+
+
+def _timestamp(moment: datetime) -> dict[str, int]:
+    """The fields of a Timestamp; a tenth of what its own conversion takes."""
+    since = moment - _EPOCH
+    return {"seconds": since.days * 86400 + since.seconds, "nanos": since.microseconds * 1000}
+
+
+def _duration(seconds: Any) -> timedelta:
+    return timedelta(seconds=float(seconds))
+
+
+_READ_NATIVE: Mapping[_Form, Callable[[Any], Any]] = {
+    _Form.TIME: _timestamp,
+    _Form.DURATION: _duration,
+    _Form.JSON: json.loads,
+}
+_READ_JSON: Mapping[_Form, Callable[[Any], Any]] = {
+    _Form.TIME: lambda text: _timestamp(datetime.fromisoformat(text)),
+    _Form.DURATION: _duration,
+    _Form.JSON: lambda value: value,
+}
+
+
+@functools.cache
+def _kept_fields(resource: Resource) -> frozenset[str]:
+    return KEPT_BY_DATABASE & set(resource.message.DESCRIPTOR.fields_by_name)
+
+
+@functools.cache
+def _columns(resource: Resource) -> tuple[_Column, ...]:
+    return tuple(_each_column(resource))
+
+
+def _each_column(resource: Resource) -> Iterator[_Column]:
     descriptor: Any = resource.message.DESCRIPTOR
     for field in descriptor.fields:
         if field.name in KEPT_BY_DATABASE or field.name in resource.output_only:
             continue
         if field.name in resource.flattened:
             for subfield in field.message_type.fields:
-                yield f"{field.name}_{subfield.name}", subfield
+                yield _Column(f"{field.name}_{subfield.name}", field.name, subfield.name, _form(subfield))
         else:
-            yield field.name, field
+            yield _Column(field.name, "", field.name, _form(field))
 
 
-def _is_duration(field: FieldDescriptor) -> bool:
-    return field.message_type is not None and field.message_type.full_name == "google.protobuf.Duration"
+def _form(field: FieldDescriptor) -> _Form:
+    message_type = field.message_type
+    if not field.is_repeated and message_type is None:
+        return _Form.PLAIN
+    if not field.is_repeated and message_type is not None:
+        known = {"google.protobuf.Timestamp": _Form.TIME, "google.protobuf.Duration": _Form.DURATION}
+        return known.get(message_type.full_name, _Form.JSON)
+    return _Form.JSON
 
 
-def _to_column(value: Any, field: FieldDescriptor) -> Any:
-    if _is_duration(field):
+def _to_column(value: Any, column: _Column) -> Any:
+    if column.form is _Form.DURATION:
         return float(value.removesuffix("s"))
     # An unset reference must be NULL: a foreign key has no empty text.
     return None if value == "" else value
-
-
-def _from_column(value: Any, field: FieldDescriptor) -> Any:
-    return f"{value:.9f}s" if _is_duration(field) else value
-
-
-def _set(record: dict[str, Any], resource: Resource, column: str, value: Any) -> None:
-    for field in resource.flattened:
-        if column.startswith(f"{field}_"):
-            record.setdefault(field, {})[column.removeprefix(f"{field}_")] = value
-            return
-    record[column] = value

@@ -1,9 +1,9 @@
-"""The seven kinds of record, described once: paging, masks, etags, storage and the servicer work from this table."""
+"""The nine kinds of record, described once: paging, masks, etags, storage and the servicer work from this table."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -19,7 +19,7 @@ Check = Callable[[Any, CameraNetworks], list[FieldViolation]]
 CheckChange = Callable[[Any, Any], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Resource:
     """One kind of record.
 
@@ -29,8 +29,10 @@ class Resource:
         pattern: of its names.
         message: its class.
         check: everything that is wrong with a record.
+        owner: path of the field that names the controller whose record it is; empty: it belongs to its device's.
         flattened: message fields whose fields have columns of their own.
         output_only: fields that a request cannot set, besides those that every record has.
+        computed: fields that a filter finds in an expression over the row ``t`` instead of a column: names of queries.
         normalise: brings a checked record into the form that is stored.
         check_change: raises if the first may not become the second.
     """
@@ -40,8 +42,10 @@ class Resource:
     pattern: NamePattern
     message: type[Message]
     check: Check
+    owner: tuple[str, ...] = ()
     flattened: tuple[str, ...] = ()
     output_only: tuple[str, ...] = ()
+    computed: Mapping[str, str] = field(default_factory=dict)
     normalise: Callable[[Any], None] = lambda _message: None
     check_change: CheckChange = lambda _before, _after: None
 
@@ -65,11 +69,20 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
         resource.kind: resource
         for resource in (
             Resource(
+                kind="controller",
+                plural="controllers",
+                pattern=NamePattern(("controllers",)),
+                message=site_pb2.Controller,
+                check=checks.check_controller,
+                owner=("name",),
+            ),
+            Resource(
                 kind="site",
                 plural="sites",
                 pattern=NamePattern(("sites",)),
                 message=site_pb2.Site,
                 check=checks.check_site,
+                owner=("controller",),
                 flattened=("location",),
             ),
             Resource(
@@ -78,8 +91,10 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
                 pattern=NamePattern(("devices",)),
                 message=site_pb2.Device,
                 check=checks.check_device,
+                owner=("legal_basis", "controller"),
                 flattened=("legal_basis",),
                 output_only=("refusals",),
+                computed={"site": "site_of_device"},
                 normalise=checks.normalise_device,
             ),
             Resource(
@@ -97,6 +112,7 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
                 message=site_pb2.Optic,
                 check=checks.check_optic,
                 flattened=("policy",),
+                output_only=("refusals", "scene"),
                 normalise=checks.normalise_optic,
             ),
             Resource(
@@ -112,6 +128,13 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
                 pattern=NamePattern(("devices", "optics", "lines")),
                 message=scene_pb2.Line,
                 check=checks.check_line,
+            ),
+            Resource(
+                kind="lane",
+                plural="lanes",
+                pattern=NamePattern(("devices", "optics", "lanes")),
+                message=scene_pb2.Lane,
+                check=checks.check_lane,
             ),
             Resource(
                 kind="rule",

@@ -1,4 +1,4 @@
-"""RegistryService: one handler per standard method, bound to the seven kinds of record."""
+"""RegistryService: one handler per standard method, bound to the kinds of record."""
 
 from __future__ import annotations
 
@@ -7,166 +7,193 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from google.protobuf import empty_pb2, json_format
+from google.protobuf import empty_pb2
 from google.protobuf.message import Message
 
 from argo.registry.v1 import registry_service_pb2 as pb
-from mesh.errors import FieldViolation, InvalidArgument
 from mesh.identity import current_identity
-from registry import admissions, masks
+from registry import admissions, filters, masks, requests, scenes, tenancy
+from registry.auditing import ReadLog, what_is_read
 from registry.database import uninterrupted
-from registry.domain import fields, paging
-from registry.domain.names import NamePattern, has_wildcard, is_id
+from registry.domain import paging
+from registry.domain.names import NamePattern, ancestor, has_wildcard
 from registry.domain.network import CameraNetworks
 from registry.resources import RESOURCES, Resource
-from registry.store import Author, IdempotentRequest, RecordStore
+from registry.scenes import SceneStore, confirmed_places
+from registry.sql import QUERIES
+from registry.store import FILTER_PARAMETER, Author, PageQuery, RecordStore
 from registry.watching import OpticWatch
 
 FULL_NAME = "argo.registry.v1.RegistryService"
+_GATED = frozenset({"device", "optic"})
 
 
 class RegistryServicer:
     """Answers for the records. ``GetSite``, ``ListSites`` and so on are bound from the table of resources."""
 
     def __init__(
-        self, store: RecordStore, watch: OpticWatch, networks: CameraNetworks, clock: Callable[[], datetime]
+        self,
+        store: RecordStore,
+        scenes: SceneStore,
+        reads: ReadLog,
+        watch: OpticWatch,
+        networks: CameraNetworks,
+        clock: Callable[[], datetime],
     ) -> None:
         """Binds the methods.
 
         Args:
             store: of the records.
+            scenes: of what people have confirmed.
+            reads: where reads go on record.
             watch: of the optics.
             networks: where cameras may be.
             clock: the present time, aware.
         """
+        self.reads = reads
         self._store = store
+        self._scenes = scenes
         self._watch = watch
         self._networks = networks
         self._clock = clock
         for resource in RESOURCES.values():
-            setattr(self, f"Get{resource.camel}", partial(self._get, resource))
-            setattr(self, f"List{resource.plural.capitalize()}", partial(self._list, resource))
-            setattr(self, f"Create{resource.camel}", partial(self._create, resource))
-            setattr(self, f"Update{resource.camel}", partial(self._update, resource))
-            setattr(self, f"Delete{resource.camel}", partial(self._delete, resource))
+            self._bind(resource)
+
+    def _bind(self, resource: Resource) -> None:
+        for verb, noun, handler in (
+            ("Get", resource.camel, self._get),
+            ("List", resource.plural.capitalize(), self._list),
+            ("Create", resource.camel, self._create),
+            ("Update", resource.camel, self._update),
+            ("Delete", resource.camel, self._delete),
+        ):
+            setattr(self, f"{verb}{noun}", partial(handler, resource, f"{verb}{noun}"))
+
+    async def ConfirmScene(self, request: pb.ConfirmSceneRequest, _context: Any) -> Any:  # noqa: N802 - the contract's name
+        """Says that what is drawn over a picture fits the place."""
+        optic = RESOURCES["optic"]
+        requests.check_name("name", request.name, optic.pattern, requests.check_reason(request))
+        author = _author(optic, "ConfirmScene", request)
+        confirming = self._scenes.confirm(request.name, request.etag, self._clock(), author)
+        return await self._presented(optic, await uninterrupted(confirming))
 
     async def WatchOptics(  # noqa: N802 - the contract's name
         self, request: pb.WatchOpticsRequest, _context: Any
     ) -> AsyncIterator[pb.WatchOpticsResponse]:
         """A snapshot, then every change."""
         if request.parent:
-            _check_name("parent", request.parent, NamePattern(("devices",)))
-        async for response in self._watch.follow(request.parent, request.resume_token):
+            requests.check_name("parent", request.parent, NamePattern(("devices",)))
+        await self.reads.record("WatchOptics", what_is_read("WatchOptics", request))
+        sight = tenancy.visible_to(current_identity())
+        async for response in self._watch.follow(request, sight):
             yield response
 
-    async def _get(self, resource: Resource, request: Any, _context: Any) -> Any:
-        _check_name("name", request.name, resource.pattern)
-        return await self._presented(resource, await self._store.get(resource, request.name))
+    async def _get(self, resource: Resource, method: str, request: Any, _context: Any) -> Any:
+        requests.check_name("name", request.name, resource.pattern)
+        sight = tenancy.visible_to(current_identity(), resource.kind)
 
-    async def _list(self, resource: Resource, request: Any, _context: Any) -> Any:
+        async def read() -> Any:
+            async with self._store.reading() as connection:
+                record = await self._store.get(resource, request.name, sight, connection=connection)
+                return (await self._all_presented(connection, resource, [record]))[0]
+
+        return await self.reads.answer(method, request.name, read())
+
+    async def _list(self, resource: Resource, method: str, request: Any, _context: Any) -> Any:
         parent = "" if resource.is_root else request.parent
         if not resource.is_root:
-            _check_name("parent", parent, resource.pattern.parent, wildcard=True)
+            requests.check_name("parent", parent, resource.pattern.parent, wildcard=True)
         size = paging.page_size(request.page_size)
+        sight = tenancy.visible_to(current_identity(), resource.kind)
+        query = f"{resource.plural} of {parent} seen by {sight} where {request.filter}"
         secret = await self._store.page_secret()
-        query = f"{resource.plural} of {parent}"
-        after = paging.redeem_token(request.page_token, query, secret)
-        # One more than asked for tells whether there is another page.
-        records: list[Any] = await self._store.list_after(resource, parent, after, size + 1)
-        if not records and not after:
-            await self._require_parent(resource, parent)
-        page = await self._all_presented(resource, records[:size])
+        page = PageQuery(
+            parent=parent,
+            sight=sight,
+            after=paging.redeem_token(request.page_token, query, secret),
+            # One more than asked for tells whether there is another page.
+            limit=size + 1,
+            condition=filters.condition(resource, request.filter, FILTER_PARAMETER),
+        )
+        records = await self.reads.answer(method, what_is_read(method, request), self._page(resource, page))
         response = resource.list_response()
-        getattr(response, resource.plural).extend(page)
+        getattr(response, resource.plural).extend(records[:size])
         if len(records) > size:
             response.next_page_token = paging.issue_token(records[size - 1].name, query, secret)
         return response
 
-    async def _create(self, resource: Resource, request: Any, _context: Any) -> Any:
+    async def _page(self, resource: Resource, page: PageQuery) -> list[Any]:
+        async with self._store.reading() as connection:
+            records = await self._store.list_after(resource, page, connection=connection)
+            if not records and not page.after:
+                await self._require_parent(connection, resource, page)
+            return await self._all_presented(connection, resource, records)
+
+    async def _create(self, resource: Resource, method: str, request: Any, _context: Any) -> Any:
         message = getattr(request, resource.kind)
-        author = Author(current_identity().path, f"Create{resource.camel}")
-        repeatable = _request_id(request, author)
+        author = _author(resource, method, request)
+        repeatable = requests.repeatable(request, author)
         parent = "" if resource.is_root else request.parent
-        violations = _check_new(resource, request, parent)
+        violations = requests.check_new(resource, request, parent)
         message.name = resource.pattern.child(parent, getattr(request, f"{resource.kind}_id"))
         masks.clear_output_only(resource, message)
-        self._check(resource, message, violations)
+        violations += tenancy.fill_owner(resource, message, author.controller)
+        requests.check_record(resource, message, violations, self._networks)
         created = await uninterrupted(self._store.create(resource, message, author, repeatable))
         return await self._presented(resource, created)
 
-    async def _update(self, resource: Resource, request: Any, _context: Any) -> Any:
+    async def _update(self, resource: Resource, method: str, request: Any, _context: Any) -> Any:
         given = getattr(request, resource.kind)
-        _check_name(f"{resource.kind}.name", given.name, resource.pattern)
-        _check_encodable(given, resource.kind)
+        requests.check_name(f"{resource.kind}.name", given.name, resource.pattern)
+        requests.check_encodable(given, resource.kind)
 
-        def change(stored: Message) -> Message:
+        def change(stored: Any) -> Any:
             changed = masks.merge(resource, stored, given, request.update_mask)
-            self._check(resource, changed, [])
+            violations = requests.check_reason(request) + tenancy.keep_owner(resource, stored, changed)
+            requests.check_record(resource, changed, violations, self._networks)
             resource.check_change(stored, changed)
             return changed
 
-        author = Author(current_identity().path, f"Update{resource.camel}")
+        author = _author(resource, method, request)
         updated = await uninterrupted(self._store.update(resource, given.name, given.etag, change, author))
         return await self._presented(resource, updated)
 
-    async def _delete(self, resource: Resource, request: Any, _context: Any) -> Message:
-        _check_name("name", request.name, resource.pattern)
-        author = Author(current_identity().path, f"Delete{resource.camel}")
+    async def _delete(self, resource: Resource, method: str, request: Any, _context: Any) -> Message:
+        author = _author(resource, method, request)
+        requests.check_name("name", request.name, resource.pattern, requests.check_reason(request))
         await uninterrupted(self._store.delete(resource, request.name, request.etag, author))
         return empty_pb2.Empty()
 
-    def _check(self, resource: Resource, message: Any, violations: list[FieldViolation]) -> None:
-        _check_encodable(message, resource.kind)
-        violations = violations + resource.check(message, self._networks)
-        if violations:
-            raise InvalidArgument(f"the {resource.kind} is not valid", reason="INVALID_RECORD", violations=violations)
-        resource.normalise(message)
-
-    async def _require_parent(self, resource: Resource, parent: str) -> None:
-        if parent and not has_wildcard(parent):
+    async def _require_parent(self, connection: Any, resource: Resource, page: PageQuery) -> None:
+        if page.parent and not has_wildcard(page.parent):
             above = next(other for other in RESOURCES.values() if other.pattern == resource.pattern.parent)
-            await self._store.get(above, parent)
+            await self._store.get(above, page.parent, page.sight, connection=connection)
 
-    async def _presented(self, resource: Resource, record: Message) -> Any:
-        return (await self._all_presented(resource, [record]))[0]
+    async def _presented(self, resource: Resource, record: Any) -> Any:
+        if resource.kind not in _GATED:
+            return record
+        async with self._store.reading() as connection:
+            return (await self._all_presented(connection, resource, [record]))[0]
 
-    async def _all_presented(self, resource: Resource, records: list[Any]) -> list[Any]:
-        if resource.kind == "device" and records:
-            names = [device.name for device in records]
-            deployments: list[Any] = await self._store.below_devices(RESOURCES["deployment"], names)
-            admissions.describe(records, deployments, self._clock(), self._networks)
+    async def _all_presented(self, connection: Any, resource: Resource, records: list[Any]) -> list[Any]:
+        """Records of the kinds that the gate rules, with what it says of them now."""
+        if resource.kind in _GATED and records:
+            devices = sorted({ancestor(record.name, 1) for record in records})
+            gates = admissions.gates(await connection.fetch(QUERIES["gate_of_devices"], devices))
+            now = self._clock()
+            decisions = {name: gate.decide(now, self._networks) for name, gate in gates.items()}
+            for record in records:
+                # A device that was deleted since it was read is shown as it was.
+                if (decision := decisions.get(ancestor(record.name, 1))) is not None:
+                    admissions.show(record, decision)
+            if resource.kind == "optic":
+                scenes.describe(records, await confirmed_places(connection, devices), gates, now)
         return records
 
 
-def _check_new(resource: Resource, request: Any, parent: str) -> list[FieldViolation]:
-    found = fields.Violations()
-    pattern = resource.pattern.parent
-    if not resource.is_root and not pattern.matches(parent):
-        found.add("parent", f"must be {pattern}")
-    if not is_id(getattr(request, f"{resource.kind}_id")):
-        found.add(f"{resource.kind}_id", "must be 1 to 63 of a-z, 0-9 and '-', and begin with a letter")
-    if request.request_id:
-        found.add("request_id", fields.request_id_problem(request.request_id))
-    return found.found
-
-
-def _request_id(request: Any, author: Author) -> IdempotentRequest | None:
-    """Fingerprints the request as it came; a malformed id is told with the other violations."""
-    if not request.request_id or fields.request_id_problem(request.request_id):
-        return None
-    return IdempotentRequest.of(request.request_id, author, request)
-
-
-def _check_name(field: str, name: str, pattern: NamePattern, *, wildcard: bool = False) -> None:
-    if not pattern.matches(name, wildcard=wildcard):
-        violation = FieldViolation(field, f"must be {pattern}")
-        raise InvalidArgument(f"{field} is not a valid name", reason="INVALID_NAME", violations=[violation])
-
-
-def _check_encodable(message: Message, kind: str) -> None:
-    """Times and durations beyond their ranges pass the wire but have no JSON form, hence no row."""
-    try:
-        json_format.MessageToDict(message)
-    except (json_format.Error, ValueError, OverflowError):
-        violation = FieldViolation(kind, "holds a time or duration outside the range of its type")
-        raise InvalidArgument(f"the {kind} is not valid", reason="INVALID_RECORD", violations=[violation]) from None
+def _author(resource: Resource, method: str, request: Any) -> Author:
+    """Who makes a change; controllers are changed by the city's administrators only."""
+    caller = current_identity()
+    if resource.kind == "controller":
+        tenancy.require_city_administrator(caller)
+    return Author(caller.path, method, request.reason)

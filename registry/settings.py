@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from datetime import timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pydantic
 
@@ -24,7 +25,23 @@ class RegistrySettings(ServiceSettings):
     resume_changes: int = pydantic.Field(10_000, ge=1, description="how many changes back a watch may resume")
     watch_buffer: int = pydantic.Field(4096, ge=16, description="changes that may wait for a watcher before it is cut")
     bookmark_seconds: float = pydantic.Field(10.0, gt=0, description="how often a quiet watch gets a bookmark")
+    web_listen: str = pydantic.Field(
+        "127.0.0.1:0", pattern=r"^.+:\d{1,5}$", description="host:port of the public register, plain HTTP"
+    )
+    register_seconds: float = pydantic.Field(
+        5.0, gt=0, le=300, description="how often the public register is made anew"
+    )
+    time_zone: str = pydantic.Field("Europe/Rome", description="of the public register's dates, an IANA name")
     migrate_on_start: bool = pydantic.Field(False, description="apply the migrations at start; the local mode does")
+
+    @pydantic.field_validator("time_zone")
+    @classmethod
+    def _exists(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError("not the name of a time zone, for example Europe/Rome") from error
+        return name
 
     @property
     def networks(self) -> CameraNetworks:

@@ -7,7 +7,7 @@ also ends admissions and leases.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ import structlog
 
 from mesh.errors import Unavailable
 from mesh.postgres import Pool
-from registry import admissions
+from registry import admissions, scenes
 from registry.database import AWAY, borrowed, uninterrupted
 from registry.domain.admission import Refused
 from registry.domain.network import CameraNetworks
@@ -29,6 +29,7 @@ log = structlog.get_logger()
 
 CHANNEL = "argo_registry"
 _AUTHOR = "service/registry"
+_REASON = "admission"
 _RELISTEN_SECONDS = 1.0
 _FORGET_EVERY = 600
 
@@ -66,8 +67,13 @@ class Sweep:
         self._metrics = metrics
         self._clock = clock
         self._period_seconds = period_seconds
+        self._chores: list[Callable[[], Awaitable[None]]] = []
         self._database_lost = False
         self._rounds = 0
+
+    def also(self, chore: Callable[[], Awaitable[None]]) -> None:
+        """Does something else that time alone brings about, at the end of every round."""
+        self._chores.append(chore)
 
     async def run(self) -> None:
         """Sweeps for ever, through losses of the database."""
@@ -105,6 +111,8 @@ class Sweep:
         await self._refresh_fleet()
         self._desk.wake()
         self._metrics.show(self._fleet, gateways=self._desk.sessions, watchers=self._watch.watchers)
+        for chore in self._chores:
+            await chore()
         if self._rounds % _FORGET_EVERY == 0:
             async with borrowed(self._pool) as connection:
                 await connection.execute(QUERIES["forget_answers"])
@@ -153,26 +161,24 @@ class Sweep:
         if not different:
             return True
         async with borrowed(self._pool) as connection, connection.transaction():
-            row = await connection.fetchrow(QUERIES["begin_change"], _AUTHOR)
+            row = await connection.fetchrow(QUERIES["begin_change"], _AUTHOR, _REASON, "")
             if row["sequence"] != self._fleet.sequence:
                 return False
             for name, verdict in sorted(different.items()):
-                arguments = (name, verdict.site or None, list(verdict.reasons))
+                arguments = (name, verdict.site or None, list(verdict.reasons), list(verdict.unconfirmed))
                 if await connection.fetchval(QUERIES["keep_admission"], *arguments) is not None:
-                    self._tell_transition(self._fleet.devices[name], verdict)
+                    _tell_transition(self._fleet.devices[name], verdict)
         return True
 
     def _decide(self, device: FleetDevice, now: datetime) -> Verdict:
-        decision = admissions.admit(device.record, device.deployments, now, self._networks)
+        gate = admissions.gate_of(device.record, device.deployments)
+        decision = gate.decide(now, self._networks)
         reasons = decision.reasons if isinstance(decision, Refused) else ()
-        return Verdict(decision.site, tuple(reason.value for reason in reasons))
-
-    def _tell_transition(self, device: FleetDevice, verdict: Verdict) -> None:
-        for optic in sorted(device.configurations):
-            if verdict.reasons:
-                log.warning("optic.refused", optic=optic, site=verdict.site, reasons=list(verdict.reasons))
-            else:
-                log.info("optic.admitted", optic=optic, site=verdict.site)
+        return Verdict(
+            decision.site,
+            tuple(reason.value for reason in reasons),
+            scenes.unconfirmed(device.configurations, device.places, gate, now),
+        )
 
     def _tell_database(self, *, lost: bool) -> None:
         if lost and not self._database_lost:
@@ -188,3 +194,20 @@ def _stay_cancelled() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
+
+
+def _tell_transition(device: FleetDevice, verdict: Verdict) -> None:
+    """Tells what has become different for the optics of a device."""
+    before = device.verdict or Verdict("", ())
+    admission_changed = device.verdict is None or (before.site, before.reasons) != (verdict.site, verdict.reasons)
+    for optic in sorted(device.configurations):
+        if admission_changed and verdict.reasons:
+            log.warning("optic.refused", optic=optic, site=verdict.site, reasons=list(verdict.reasons))
+        elif admission_changed:
+            log.info("optic.admitted", optic=optic, site=verdict.site)
+        # A device that stands nowhere is refused already.
+        if verdict.site and optic in verdict.unconfirmed:
+            if admission_changed or optic not in before.unconfirmed:
+                log.warning("scene.unconfirmed", optic=optic, site=verdict.site)
+        elif verdict.site and optic in before.unconfirmed:
+            log.info("scene.confirmed", optic=optic, site=verdict.site)

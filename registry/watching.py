@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 
 from argo.registry.v1 import registry_service_pb2
@@ -15,6 +15,9 @@ from registry.domain.names import ancestor
 from registry.fleet import Delta, Fleet
 from registry.sql import QUERIES
 
+_LARGEST_BATCH = 64
+
+Request = registry_service_pb2.WatchOpticsRequest
 Response = registry_service_pb2.WatchOpticsResponse
 
 
@@ -85,12 +88,12 @@ class OpticWatch:
         for watcher in self._watchers:
             watcher.end(Unavailable("this replica is stopping: resume at another", reason="DRAINING"))
 
-    async def follow(self, parent: str, resume_token: str) -> AsyncIterator[Response]:
+    async def follow(self, request: Request, sight: str | None) -> AsyncIterator[Response]:
         """The answers of a watch, for ever.
 
         Args:
-            parent: ``devices/{device}``; empty: all.
-            resume_token: of an earlier answer; empty: begin with a snapshot.
+            request: ``devices/{device}`` or all, from the start or from an earlier answer on, in batches or one by one.
+            sight: whose optics may be seen, see ``tenancy.visible_to``.
 
         Raises:
             OutOfRange: the token is too old.
@@ -101,18 +104,18 @@ class OpticWatch:
         async with borrowed(self._pool) as connection:
             secret = await connection.fetchval(QUERIES["page_secret"])
             newest = await connection.fetchval(QUERIES["sequence"])
-        query = f"watch {parent}"
-        position = _position(paging.redeem_token(resume_token, query, secret, field="resume_token"))
+        parent, query = request.parent, f"watch {request.parent} seen by {sight}"
+        position = _position(paging.redeem_token(request.resume_token, query, secret, field="resume_token"))
         with self._watching() as watcher:
             # Taken before anything is awaited: what a refresh adds meanwhile waits here with a later number.
             present = self._fleet.sequence
             if position is None:
-                first = self._snapshot(parent)
+                first = self._snapshot(parent, sight)
             else:
                 self._check_age(position, newest)
-                first = await self._missed(parent, position, present)
+                first = await self._missed(parent, sight, position, present)
             position = max(position or 0, present)
-            for response in first:
+            for response in _batches(first) if request.batched else first:
                 yield response
             yield _bookmark(paging.issue_token(str(position), query, secret))
             while True:
@@ -121,7 +124,8 @@ class OpticWatch:
                     continue
                 position = delta.sequence if delta is not None else position
                 token = paging.issue_token(str(position), query, secret)
-                for response in _changes(delta, parent, token) if delta is not None else [_bookmark(token)]:
+                changes = _changes(delta, parent, sight, token) if delta is not None else [_bookmark(token)]
+                for response in _batches(changes) if request.batched else changes:
                     yield response
 
     @contextmanager
@@ -133,18 +137,18 @@ class OpticWatch:
         finally:
             self._watchers.discard(watcher)
 
-    def _snapshot(self, parent: str) -> list[Response]:
+    def _snapshot(self, parent: str, sight: str | None) -> list[Response]:
         # No token before the bookmark: whoever breaks off inside the snapshot has to begin again.
-        return [Response(updated=configuration) for configuration in self._fleet.configurations(parent)]
+        return [Response(updated=configuration) for configuration in self._fleet.configurations(parent, sight)]
 
     def _check_age(self, position: int, newest: int) -> None:
         if position > newest or newest - position > self._resume_changes:
             raise OutOfRange("the resume token is too old: begin again without one", reason="RESUME_TOKEN_TOO_OLD")
 
-    async def _missed(self, parent: str, position: int, present: int) -> list[Response]:
+    async def _missed(self, parent: str, sight: str | None, position: int, present: int) -> list[Response]:
         async with borrowed(self._pool) as connection:
-            rows = await connection.fetch(QUERIES["touched_after"], position, present)
-        known = {configuration.optic: configuration for configuration in self._fleet.configurations(parent)}
+            rows = await connection.fetch(QUERIES["touched_after"], position, present, sight)
+        known = {configuration.optic: configuration for configuration in self._fleet.configurations(parent, sight)}
         devices = {row["device"] for row in rows if row["optic"] is None}
         touched = {row["optic"] for row in rows if row["optic"] is not None}
         touched |= {optic for optic in known if ancestor(optic, 1) in devices}
@@ -163,14 +167,36 @@ def _bookmark(token: str) -> Response:
     return Response(bookmark=Response.Bookmark(), resume_token=token)
 
 
-def _changes(delta: Delta, parent: str, token: str) -> list[Response]:
+def _changes(delta: Delta, parent: str, sight: str | None, token: str) -> list[Response]:
     """The answers for one refresh. Only the last carries the token: in between, a part would be lost on resuming."""
+
+    def shown(optic: str, controller: str | None) -> bool:
+        return parent in ("", ancestor(optic, 1)) and sight in (None, controller)
+
     responses = [
-        Response(updated=configuration)
-        for configuration in delta.updated
-        if not parent or ancestor(configuration.optic, 1) == parent
+        Response(updated=each)
+        for each in delta.updated
+        if shown(each.optic, delta.controllers.get(ancestor(each.optic, 1)))
     ]
-    responses += [Response(deleted=optic) for optic in delta.deleted if not parent or ancestor(optic, 1) == parent]
+    responses += [Response(deleted=optic) for optic, controller in delta.deleted.items() if shown(optic, controller)]
     if responses:
         responses[-1].resume_token = token
     return responses
+
+
+def _batches(responses: Iterable[Response]) -> Iterator[Response]:
+    """The same answers with several updates in one; a token stays with the last of those that it came with."""
+    batch = Response()
+    for response in responses:
+        if response.HasField("updated"):
+            batch.batch.updated.append(response.updated)
+            batch.resume_token = response.resume_token
+        if batch.batch.updated and (
+            not response.HasField("updated") or batch.resume_token or len(batch.batch.updated) == _LARGEST_BATCH
+        ):
+            yield batch
+            batch = Response()
+        if not response.HasField("updated"):
+            yield response
+    if batch.batch.updated:
+        yield batch

@@ -11,6 +11,7 @@ import structlog
 
 from alerting.clients import GatewayClient, RegistryClient
 from alerting.domain.board import Place, Row, Session, board
+from alerting.domain.roster import Roster
 from alerting.store.coverage import CoverageStore
 from mesh.errors import ArgoError
 
@@ -31,7 +32,9 @@ class Board:
         gateway: GatewayClient,
         coverage: CoverageStore,
         clock: Callable[[], datetime],
+        roster: Roster | None = None,
     ) -> None:
+        self._roster = roster or Roster()
         self._registry = registry
         self._gateway = gateway
         self._coverage = coverage
@@ -44,6 +47,7 @@ class Board:
         while True:
             try:
                 self._places = await self._registry.list_places()
+                self._roster.update((place.optic for place in self._places), self._clock())
             except ArgoError as error:
                 log.debug("console.registry_unread", error_reason=error.reason)
             await asyncio.sleep(period_seconds if self._places else _RETRY_SECONDS)

@@ -23,6 +23,19 @@ class SessionState(enum.Enum):
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """Why the registry does not let an optic stream.
+
+    Attributes:
+        reason: a constant in capitals, e.g. ``DPIA_REFERENCE_MISSING``.
+        description: the same in words, with what to do.
+    """
+
+    reason: str
+    description: str
+
+
+@dataclass(frozen=True)
 class Place:
     """An optic by the names that people use.
 
@@ -30,11 +43,13 @@ class Place:
         optic: ``devices/{device}/optics/{optic}``.
         label: of the device and the optic.
         site_label: of its site; empty when it stands nowhere.
+        refusals: why it may not stream, every reason at once; none: it may.
     """
 
     optic: str
     label: str
     site_label: str
+    refusals: tuple[Refusal, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,6 +100,13 @@ class Row:
     session: Session | None
     shares: Shares
     impairments: tuple[int, ...]
+
+    @property
+    def state(self) -> SessionState:
+        """The gateway's word; where it has none, the registry's if it lets nobody have the optic."""
+        if self.session is not None:
+            return self.session.state
+        return SessionState.REFUSED if self.place.refusals else SessionState.UNKNOWN
 
 
 def shares(coverage: OpticCoverage | None, window: timedelta) -> Shares:

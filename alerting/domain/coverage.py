@@ -8,6 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 _TOUCHING = timedelta(seconds=1)
+UNREPORTED_REASON = "NOT_REPORTED"
+
+NOT_RECEIVED = 1
+NOT_REPORTED = 4
+"""Numbers of ``argo.camera_gateway.v1.Gap.Kind``."""
+CLOCK_DRIFT = 8
+"""Of ``HealthReport.Impairment``: the only one with which a picture still shows what it should."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +35,26 @@ class Gap:
 
 
 @dataclass(frozen=True)
+class Frames:
+    """Frames by what became of them."""
+
+    received: int = 0
+    analysed: int = 0
+    masked: int = 0
+    held_back: int = 0
+    shed: int = 0
+
+
+@dataclass(frozen=True)
 class Seconds:
-    """Seconds by what happened in them."""
+    """Seconds by what happened in them, and the frames that came in them."""
 
     received: float = 0.0
     analysed: float = 0.0
     masked: float = 0.0
     lost: float = 0.0
     elapsed: float = 0.0
+    frames: Frames = Frames()
 
 
 @dataclass(frozen=True)
@@ -68,13 +87,53 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Impaired:
+    """From ``start_time``, in UTC, something was wrong with the picture: a number of ``HealthReport.Impairment``."""
+
+    impairment: int
+    start_time: datetime
+    duration: timedelta
+
+
+@dataclass(frozen=True)
+class Step:
+    """The sums of the reports that began in one step of an interval, which begins at ``start_time``, in UTC."""
+
+    start_time: datetime
+    seconds: Seconds
+
+
+@dataclass(frozen=True)
 class OpticCoverage:
-    """How one optic fared over an interval; all zero when nobody reported: unknown, which is not the same as quiet."""
+    """How one optic fared over an interval; all zero when nobody reported: unknown, which is not the same as quiet.
+
+    Attributes:
+        optic: ``devices/{device}/optics/{optic}``.
+        seconds: the sums.
+        gaps: what was missing, in the order of time; that nobody reported is a gap too.
+        impairments: what was wrong at the last report.
+        impaired: what was wrong, and when.
+        steps: the sums by steps, if they were asked for.
+    """
 
     optic: str
     seconds: Seconds = Seconds()
     gaps: tuple[Gap, ...] = ()
     impairments: tuple[int, ...] = ()
+    impaired: tuple[Impaired, ...] = ()
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def unknown(self) -> timedelta:
+        """How long nobody reported."""
+        return sum((gap.duration for gap in self.gaps if gap.kind == NOT_REPORTED), timedelta())
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether for a part of it there was no picture, nobody reported, or the picture showed nothing of use."""
+        return any(gap.kind in (NOT_RECEIVED, NOT_REPORTED) for gap in self.gaps) or any(
+            impaired.impairment != CLOCK_DRIFT for impaired in self.impaired
+        )
 
 
 def merge_gaps(gaps: Iterable[Gap]) -> tuple[Gap, ...]:

@@ -92,8 +92,8 @@ WHERE observations.end_time <= excluded.end_time AND NOT observations.finished
 -- name: write_report
 INSERT INTO coverage_reports (
     report_id, optic, site, replica, start_time, length, received_seconds, analysed_seconds, masked_seconds, lost_seconds,
-    elapsed_seconds, impairments, expire_time
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+    elapsed_seconds, impairments, expire_time, received_frames, analysed_frames, masked_frames, held_back_frames, shed_frames
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 ON CONFLICT (report_id) DO NOTHING
 RETURNING report_id
 
@@ -105,6 +105,9 @@ SELECT
     optic,
     sum(received_seconds) AS received, sum(analysed_seconds) AS analysed, sum(masked_seconds) AS masked,
     sum(lost_seconds) AS lost, sum(elapsed_seconds) AS elapsed,
+    sum(received_frames)::bigint AS received_frames, sum(analysed_frames)::bigint AS analysed_frames,
+    sum(masked_frames)::bigint AS masked_frames, sum(held_back_frames)::bigint AS held_back_frames,
+    sum(shed_frames)::bigint AS shed_frames,
     (
         SELECT impairments FROM coverage_reports AS latest
         WHERE latest.optic = report.optic AND latest.start_time >= $1 AND latest.start_time < $2
@@ -120,6 +123,64 @@ LIMIT $5
 SELECT report.optic, gap.start_time, gap.duration, gap.kind, gap.reason
 FROM coverage_reports AS report JOIN coverage_gaps AS gap USING (report_id)
 WHERE report.start_time >= $1 AND report.start_time < $2 AND report.optic = ANY ($3::text[])
+
+-- name: list_reported_optics
+SELECT DISTINCT optic FROM coverage_reports WHERE start_time >= $1 AND start_time < $2
+
+-- name: list_coverage_steps
+-- By steps of $4 seconds from $1 on.
+SELECT
+    optic, floor(extract(epoch FROM start_time - $1::timestamptz) / $4::float8)::integer AS step,
+    sum(received_seconds) AS received, sum(analysed_seconds) AS analysed, sum(masked_seconds) AS masked,
+    sum(lost_seconds) AS lost, sum(elapsed_seconds) AS elapsed,
+    sum(received_frames)::bigint AS received_frames, sum(analysed_frames)::bigint AS analysed_frames,
+    sum(masked_frames)::bigint AS masked_frames, sum(held_back_frames)::bigint AS held_back_frames,
+    sum(shed_frames)::bigint AS shed_frames
+FROM coverage_reports
+WHERE start_time >= $1 AND start_time < $2 AND optic = ANY ($3::text[])
+GROUP BY optic, step
+ORDER BY optic, step
+
+-- name: list_unreported
+-- Stretches of more than $4 between $1 and $2 that no report of an optic covers; of one without any, the whole.
+WITH spans AS (
+    SELECT optic, greatest(start_time, $1) AS since, least(start_time + length, $2) AS until
+    FROM coverage_reports
+    -- No report is longer than an hour, so that the index bounds what is read.
+    WHERE optic = ANY ($3::text[]) AND start_time > $1::timestamptz - interval '1 hour' AND start_time < $2
+        AND start_time + length > $1
+), ordered AS (
+    SELECT
+        optic, since,
+        coalesce(max(until) OVER (PARTITION BY optic ORDER BY since ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), $1) AS reached
+    FROM spans
+)
+SELECT optic, reached AS since, since AS until FROM ordered WHERE since > reached + $4::interval
+UNION ALL
+SELECT optic, max(until), $2 FROM spans GROUP BY optic HAVING max(until) < $2::timestamptz - $4::interval
+UNION ALL
+SELECT optic, $1, $2 FROM unnest($3::text[]) AS optic WHERE $1 < $2 AND optic NOT IN (SELECT optic FROM spans)
+
+-- name: list_impaired
+-- What was wrong with pictures; reports that touch within a second are one stretch.
+WITH seen AS (
+    SELECT optic, unnest(impairments) AS impairment, start_time, start_time + length AS until
+    FROM coverage_reports
+    WHERE start_time >= $1 AND start_time < $2 AND optic = ANY ($3::text[]) AND impairments <> '{}'
+), marked AS (
+    SELECT
+        *,
+        (start_time > coalesce(max(until) OVER (
+            PARTITION BY optic, impairment ORDER BY start_time ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ) + interval '1 second', '-infinity'))::integer AS begins
+    FROM seen
+), stretches AS (
+    SELECT *, sum(begins) OVER (PARTITION BY optic, impairment ORDER BY start_time) AS stretch FROM marked
+)
+SELECT optic, impairment, min(start_time) AS start_time, max(until) - min(start_time) AS duration
+FROM stretches
+GROUP BY optic, impairment, stretch
+ORDER BY optic, start_time, impairment
 
 -- name: use_sign_in
 INSERT INTO console_sign_ins (secret_digest, use_time) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING use_time

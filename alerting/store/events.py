@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -93,7 +93,7 @@ class EventStore:
             written = await connection.fetchval(
                 QUERIES["write_report"], report.report_id, report.optic, report.site, report.replica, report.start_time,
                 report.interval, seconds.received, seconds.analysed, seconds.masked, seconds.lost, seconds.elapsed,
-                list(report.impairments), report.expire_time,
+                list(report.impairments), report.expire_time, *astuple(seconds.frames),
             )  # fmt: skip
             if written is None:
                 return False

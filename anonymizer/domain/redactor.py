@@ -42,15 +42,30 @@ class Redactor:
     """Masks the frames of one optic, in order. Not safe for use from two threads at once.
 
     Only empty street is ever shown: the output consists of the plate's pixels and solid fill, never of the frame's.
+
+    Attributes:
+        rules: of masking.
+        boxes: detections are hidden by rectangles of one colour instead of silhouettes.
     """
 
     def __init__(self, rules: RedactionRules | None = None) -> None:
         self.rules = rules or RedactionRules()
+        self.boxes = False
         self._polygons: tuple[Polygon, ...] = ()
         self._coasting = Coasting(self.rules.coasting)
         self._stability = Stability(self.rules.stability)
         self._plate: Plate | None = None
         self._privacy: Cells | None = None
+        self._withheld = False
+
+    def withhold(self, *, whole_picture: bool) -> None:
+        """Masks the whole picture from the next frame on, or no longer.
+
+        What was learned before is forgotten: whoever says so does not know what the picture shows.
+        """
+        if whole_picture:
+            self._plate = None
+        self._withheld = whole_picture
 
     def protect(self, polygons: Sequence[Polygon]) -> None:
         """Sets the static privacy masks from the next frame on.
@@ -75,6 +90,8 @@ class Redactor:
             verdict: what the detector said of it. One for another frame, or one with boxes that are none, counts as
             none.
         """
+        if self._withheld:
+            return MaskedFrame.blank(frame.sequence, frame.captured, frame.planes.size)
         bound = verdict if verdict is not None and verdict.binds(frame.sequence) else None
         plate = self._plate_for(frame.planes.size)
         live = plate.grid.padded(frame.planes)
@@ -95,7 +112,7 @@ class Redactor:
         settled = self._stability.state is State.SETTLED
         known = plate.known if settled else np.zeros_like(plate.known)
         hidden = shapes if verdicted else grown(shapes, UNVERDICTED_GROWTH)
-        fill = silhouette.draw(plate.grid, known, hidden, areas, self._privacy_for(plate.grid))
+        fill = silhouette.draw(plate.grid, known, hidden, areas, self._privacy_for(plate.grid), boxes=self.boxes)
         painted: Planes = plate.grid.cropped(silhouette.paint(plate.grid, plate.planes, fill))
         masked = float(np.count_nonzero(fill)) / fill.size
         return MaskedFrame.compose(frame, painted, masked, Basis.VERDICT if verdicted else Basis.UNVERDICTED)

@@ -63,7 +63,9 @@ def _palette() -> npt.NDArray[np.uint8]:
 PALETTE: Final = _palette()
 
 
-def draw(grid: Grid, known: Cells, changed: Cells, areas: Sequence[Area], privacy: Cells) -> Levels:
+def draw(
+    grid: Grid, known: Cells, changed: Cells, areas: Sequence[Area], privacy: Cells, *, boxes: bool = False
+) -> Levels:
     """The fill of every cell.
 
     Persons are drawn last, so that a vehicle behind them does not swallow their posture; privacy masks over all.
@@ -74,6 +76,7 @@ def draw(grid: Grid, known: Cells, changed: Cells, areas: Sequence[Area], privac
         changed: cells in which the picture differs from the plate, or moves where there is none.
         areas: detections, with their margin.
         privacy: cells under a static privacy mask.
+        boxes: whether an area is filled in one colour instead of showing the shape in it.
 
     Returns:
         uint8, rows x columns: a fill of this module; PLATE where nothing hides the plate.
@@ -84,7 +87,7 @@ def draw(grid: Grid, known: Cells, changed: Cells, areas: Sequence[Area], privac
     for area in sorted(areas, key=lambda each: each.object_class is ObjectClass.PERSON):
         cover = grid.cover(area.left, area.top, area.right, area.bottom)
         fill[cover] = np.where(
-            solid[cover],
+            solid[cover] | boxes,
             np.uint8(silhouette_of(area.object_class)),
             np.uint8(surroundings_of(area.object_class)),
         )

@@ -23,6 +23,16 @@ class Stage(enum.Enum):
     MASKED = "masked"
 
 
+class Frames(enum.Enum):
+    """What became of a frame."""
+
+    RECEIVED = "received"
+    ANALYSED = "analysed"
+    MASKED = "masked"
+    HELD_BACK = "held_back"
+    SHED = "shed"
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Gap:
     """Between two Unix times (seconds) no frame reached ``stage``, for ``reason``."""
@@ -37,13 +47,15 @@ class Gap:
 class Coverage:
     """What one optic saw between two Unix times (seconds).
 
-    ``seconds`` never exceeds ``elapsed`` for any stage; ``elapsed`` less the received seconds is lost.
+    ``seconds`` never exceeds ``elapsed`` for any stage; ``elapsed`` less the received seconds is lost. ``frames`` are
+    counts.
     """
 
     since: float
     until: float
     seconds: Mapping[Stage, float]
     gaps: tuple[Gap, ...]
+    frames: Mapping[Frames, int]
 
     @property
     def elapsed(self) -> float:
@@ -81,6 +93,8 @@ class CoverageLedger:
         self._since = start
         self._gaps: list[Gap] = []
         self._tracks = {stage: _Track(start, "connecting") for stage in Stage}
+        self._interval_frames = dict.fromkeys(Frames, 0)
+        self._total_frames = dict.fromkeys(Frames, 0)
 
     def on_frame(self, stage: Stage, now: float) -> None:
         """A frame reached ``stage`` at ``now``; one from before the interval is too late to count."""
@@ -95,6 +109,11 @@ class CoverageLedger:
             track.interval_seconds += 1
             track.total_seconds += 1
 
+    def count(self, frames: Frames, number: int) -> None:
+        """So many frames met this fate."""
+        self._interval_frames[frames] += number
+        self._total_frames[frames] += number
+
     def explain(self, stage: Stage, reason: str) -> None:
         """If no frame reaches ``stage`` from now on, it is for ``reason``."""
         self._tracks[stage].reason = reason
@@ -103,7 +122,7 @@ class CoverageLedger:
         """The coverage since the start, without the list of gaps."""
         elapsed = max(0.0, now - self._start)
         seconds = {stage: min(float(track.total_seconds), elapsed) for stage, track in self._tracks.items()}
-        return Coverage(self._start, self._start + elapsed, seconds, ())
+        return Coverage(self._start, self._start + elapsed, seconds, (), dict(self._total_frames))
 
     def close(self, now: float) -> Coverage:
         """The coverage of the interval up to ``now``; a new interval begins there."""
@@ -112,7 +131,8 @@ class CoverageLedger:
             self._close_gap(stage, track, now)
         elapsed = now - self._since
         seconds = {stage: min(float(track.interval_seconds), elapsed) for stage, track in self._tracks.items()}
-        coverage = Coverage(self._since, now, seconds, tuple(self._gaps))
+        coverage = Coverage(self._since, now, seconds, tuple(self._gaps), self._interval_frames)
+        self._interval_frames = dict.fromkeys(Frames, 0)
         self._since = now
         self._gaps.clear()
         for track in self._tracks.values():

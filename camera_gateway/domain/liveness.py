@@ -52,6 +52,7 @@ class Reason(enum.Enum):
     DECODE_ERRORS = "decode_errors"
     END_OF_STREAM = "end_of_stream"
     ADDRESS_OUTSIDE_CAMERA_NETWORKS = "address_outside_camera_networks"
+    CERTIFICATE_UNTRUSTED = "certificate_untrusted"
     UNSUPPORTED_CODEC = "unsupported_codec"
     INTERNAL = "internal"
     LEASE_ENDED = "lease_ended"

@@ -21,10 +21,18 @@ _PARAMETER: Final = re.compile(r'([\w-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Credentials:
-    """A user name and a password; neither is ever shown by repr."""
+    """A user name and a password; neither is ever shown by repr.
+
+    Attributes:
+        username: the user.
+        password: the password.
+        plain_basic: whether Basic may be answered on a connection that is not encrypted, where whoever reads along
+            learns the password.
+    """
 
     username: str = dataclasses.field(repr=False)
     password: str = dataclasses.field(repr=False)
+    plain_basic: bool = False
 
 
 class Authenticator:
@@ -33,11 +41,15 @@ class Authenticator:
     Args:
         credentials: what to authenticate with; None answers no challenge.
         nonce: makes a fresh client nonce for Digest with qop.
+        encrypted: whether nobody can read along; Basic is answered then.
     """
 
-    def __init__(self, credentials: Credentials | None, nonce: Callable[[], str]) -> None:
+    def __init__(self, credentials: Credentials | None, nonce: Callable[[], str], *, encrypted: bool) -> None:
         self._credentials = credentials
         self._nonce = nonce
+        self._encrypted = encrypted
+        self.basic_refused = False
+        """Whether the camera asked for the password in clear text and did not get it."""
         self._basic = False
         self._digest: Mapping[str, str] | None = None
         self._count = 0
@@ -56,6 +68,9 @@ class Authenticator:
                 self._digest, self._basic, self._count = parameters, False, 0
                 return retry
         if any(scheme == "basic" for scheme, _ in challenges) and self._digest is None:
+            if not (self._encrypted or self._credentials.plain_basic):
+                self.basic_refused = True
+                return False
             retry, self._basic = not self._basic, True
             return retry
         return False

@@ -24,6 +24,12 @@ HEVC_NO_TYPE: Final = 63
 HEVC_INTRA: Final = range(16, 22)
 """BLA, IDR and CRA pictures."""
 
+H264_REFERENCE: Final = 0x60
+"""nal_ref_idc: nothing refers to a NAL unit where it is 0 (ITU-T H.264, section 7.4.1)."""
+
+HEVC_UNREFERENCED: Final = frozenset({0, 2, 4, 6, 8, 10, 12, 14, 35, 36, 37, 38, 39, 40})
+"""Sub-layer non-reference pictures, and what is no part of a picture (delimiters, filler, SEI)."""
+
 FU_A_HEADER: Final = 2
 FU_HEADER: Final = 3
 """Bytes before the fragment's data."""
@@ -38,12 +44,14 @@ class AccessUnit:
         data: the NAL units, each behind a start code.
         key: whether it holds an intra picture from which decoding can begin.
         damaged: whether a packet of it was missing.
+        reference: whether other pictures may refer to it.
     """
 
     timestamp: int
     data: bytes
     key: bool
     damaged: bool
+    reference: bool = True
 
 
 class Depacketizer:
@@ -62,6 +70,7 @@ class Depacketizer:
         self._timestamp = 0
         self._data = bytearray()
         self._key = False
+        self._reference = False
         self._damaged = False
         self._fragment = False
         self.lost_packets = 0
@@ -91,12 +100,12 @@ class Depacketizer:
 
     def _finish(self, units: list[AccessUnit]) -> None:
         if self._data:
-            units.append(AccessUnit(self._timestamp, bytes(self._data), self._key, self._damaged))
+            units.append(AccessUnit(self._timestamp, bytes(self._data), self._key, self._damaged, self._reference))
         self._reset()
 
     def _reset(self) -> None:
         self._data.clear()
-        self._key = self._damaged = self._fragment = False
+        self._key = self._damaged = self._fragment = self._reference = False
 
     def _append(self, unit: bytes) -> None:
         if not unit:
@@ -108,9 +117,13 @@ class Depacketizer:
 
     def _mark_key(self, first: int) -> None:
         if self._hevc:
-            self._key |= (first >> 1 & 0x3F) in HEVC_INTRA
+            kind = first >> 1 & 0x3F
+            self._key |= kind in HEVC_INTRA
+            self._reference |= kind not in HEVC_UNREFERENCED
         else:
             self._key |= first & 0x1F == H264_IDR
+            # Information that is no part of the picture (kinds 6 and 9 to 12) always has nal_ref_idc 0.
+            self._reference |= bool(first & H264_REFERENCE)
 
     def _append_aggregate(self, payload: bytes, position: int) -> None:
         while position + 2 <= len(payload):

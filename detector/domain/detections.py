@@ -36,6 +36,8 @@ class ObjectClass(enum.IntEnum):
 
 OVERLAP_LIMIT: Final = 0.5
 """Intersection over union above which two boxes of one class are taken for one object."""
+SUPPRESSION_BLOCK: Final = 512
+"""Detections compared with each other at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +99,30 @@ def suppress(detections: Detections, limit: float = OVERLAP_LIMIT) -> Detections
         detections: highest score first.
         limit: a box that overlaps a better one of its class by more than this is dropped.
     """
-    same_class = detections.classes[:, None] == detections.classes[None, :]
-    covers = (overlaps(detections.boxes, detections.boxes) > limit) & same_class
-    keep = np.ones(len(detections), dtype=np.bool_)
+    kept = np.empty(0, dtype=np.intp)
+    # In blocks, so that a crowd's thousands of candidates never become a square matrix.
+    for start in range(0, len(detections), SUPPRESSION_BLOCK):
+        block = np.arange(start, min(start + SUPPRESSION_BLOCK, len(detections)))
+        block = block[~_covers(detections, kept, block, limit).any(axis=0)]
+        kept = np.concatenate([kept, block[_greedy(_covers(detections, block, block, limit))]])
+    return detections.where(kept)
+
+
+def _covers(
+    detections: Detections, better: npt.NDArray[np.intp], worse: npt.NDArray[np.intp], limit: float
+) -> npt.NDArray[np.bool_]:
+    """Which detection hides which, if it is kept itself: len(better) x len(worse)."""
+    same_class = detections.classes[better, None] == detections.classes[worse]
+    covers: npt.NDArray[np.bool_] = (overlaps(detections.boxes[better], detections.boxes[worse]) > limit) & same_class
+    return covers
+
+
+def _greedy(covers: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    keep = np.ones(len(covers), dtype=np.bool_)
     for index in np.flatnonzero(np.triu(covers, 1).any(axis=1)):
         if keep[index]:
             keep[index + 1 :] &= ~covers[index, index + 1 :]
-    return detections.where(keep)
+    return keep
 
 
 def ordered(boxes: Boxes, scores: Scores, classes: Sequence[int] | Classes) -> Detections:

@@ -1,4 +1,4 @@
-"""From the planes of a decoded frame to the input of a network, and back from its pixels to the frame's."""
+"""A decoded frame as planes, where it lies in the input of a network, and back from the network's pixels to its own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -55,12 +54,32 @@ class Planes:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a frame lies in the network's input: stretched over all of it. All lengths in pixels."""
+    """Where a frame lies in the network's input: stretched over all of it, or over what its bars leave free.
+
+    Attributes:
+        frame_width: pixels.
+        frame_height: pixels.
+        network_width: pixels, with the bars.
+        network_height: pixels, with the bars.
+        left: width of the bar on the left, network pixels.
+        top: and so on.
+        right: and so on.
+        bottom: and so on.
+    """
 
     frame_width: int
     frame_height: int
     network_width: int
     network_height: int
+    left: int = 0
+    top: int = 0
+    right: int = 0
+    bottom: int = 0
+
+    @property
+    def picture(self) -> tuple[int, int]:
+        """Width and height of the frame inside the input, in network pixels."""
+        return self.network_width - self.left - self.right, self.network_height - self.top - self.bottom
 
     @classmethod
     def fit(cls, frame_width: int, frame_height: int, pixels: int) -> Placement:
@@ -82,24 +101,31 @@ class Placement:
                 best, best_cost = (width, height), cost
         return cls(frame_width, frame_height, *best)
 
+    @classmethod
+    def letterbox(
+        cls, frame_width: int, frame_height: int, network_width: int, network_height: int, *, centred: bool
+    ) -> Placement:
+        """As large as fits without changing the proportions; the rest is bars.
+
+        Args:
+            frame_width: pixels.
+            frame_height: pixels.
+            network_width: pixels.
+            network_height: pixels.
+            centred: whether the bars are on both sides (an odd pixel goes right or below), or only right and below.
+        """
+        ratio = min(network_width / frame_width, network_height / frame_height)
+        across = network_width - max(1, round(frame_width * ratio))
+        down = network_height - max(1, round(frame_height * ratio))
+        left, top = (across // 2, down // 2) if centred else (0, 0)
+        return cls(frame_width, frame_height, network_width, network_height, left, top, across - left, down - top)
+
     def to_frame(self, boxes: Boxes) -> Boxes:
         """Boxes in network pixels -> frame pixels, cut at the frame's edges; float32, N x 4."""
-        scale_x = self.frame_width / self.network_width
-        scale_y = self.frame_height / self.network_height
-        scaled = boxes * np.array([scale_x, scale_y, scale_x, scale_y], dtype=np.float32)
+        width, height = self.picture
+        scale_x, scale_y = self.frame_width / width, self.frame_height / height
+        origin = np.array([self.left, self.top] * 2, dtype=np.float32)
+        scaled: Boxes = (boxes - origin) * np.array([scale_x, scale_y, scale_x, scale_y], dtype=np.float32)
         limit = np.array([self.frame_width, self.frame_height] * 2, dtype=np.float32)
-        return np.clip(scaled, 0.0, limit).astype(np.float32)
-
-
-def fill(planes: Planes, placement: Placement, image: npt.NDArray[np.uint8]) -> None:
-    """Write a frame into one image of a network's input.
-
-    Args:
-        planes: the frame.
-        placement: made for this frame's size.
-        image: uint8, 3 x network_height x network_width, written in place: Y, Cb, Cr at full size. The conversion
-            to RGB is part of the network's first layer (see detector.catalogue.tfjs).
-    """
-    size = (placement.network_width, placement.network_height)
-    for target, plane in zip(image, (planes.luma, planes.blue, planes.red), strict=True):
-        cv2.resize(plane, size, dst=target, interpolation=cv2.INTER_LINEAR)
+        cut: Boxes = np.clip(scaled, 0.0, limit).astype(np.float32)
+        return cut

@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from mesh.local.commands.audit import audit_group
 from mesh.local.commands.demo import demo
 from mesh.local.commands.models import models
 from mesh.local.commands.redact import redact
@@ -27,7 +28,7 @@ def main() -> None:
     """ARGO on this machine: the real services as processes, every picture masked before anyone sees it."""
 
 
-for command in (up, demo, redact, track, models):
+for command in (up, demo, redact, track, models, audit_group):
     main.add_command(command)
 
 

@@ -120,6 +120,7 @@ class Environments:
             "ARGO_POSTGRES_DSN": self._backends.postgres["registry"],
             "ARGO_CAMERA_NETWORKS": ",".join(self._options.camera_networks),
             "ARGO_MIGRATE_ON_START": "true",
+            "ARGO_WEB_LISTEN": self.web("registry"),
         }
 
     def _detector(self) -> dict[str, str]:
@@ -133,6 +134,7 @@ class Environments:
             "ARGO_WEB_LISTEN": self.web("anonymizer"),
             "ARGO_RECORDING_URL": self._state.recordings.as_uri(),
             "ARGO_RECORDING_KEY_FILE": str(self._state.recording_key),
+            "ARGO_REGISTRY": self.target("registry"),
             "ARGO_CONSOLE_ORIGIN": f"http://{self.web('alerting')}",
         }
 

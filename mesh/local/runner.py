@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import aiohttp
 
+from mesh import audit
 from mesh.embedded import EmbeddedNats, EmbeddedPostgres
 from mesh.local.environment import DATABASES, SERVICES, Backends, Environments, MeshOptions, inherited, python_module
 from mesh.local.errors import ProcessError
@@ -31,7 +32,7 @@ _GRACE_SECONDS: Final = 20.0
 _NOBODY: Final = "tls://127.0.0.1:1"
 """The bus of a mesh that has none: services connect in the background and go on without."""
 
-PEOPLE: Final = ("administrator/local", "operator/local", "authority/polizia-locale")
+PEOPLE: Final = ("administrator/local", "supervisor/second", "operator/local", "authority/polizia-locale")
 """Identities that get a certificate, for the command line and for the clients that one writes."""
 
 
@@ -129,7 +130,10 @@ class LocalMesh:
         postgres = EmbeddedPostgres(folder / "postgres", port=ports.reserve("postgres"))
         await self.supervisor.start(ServerProcess("nats", nats))
         await self.supervisor.start(ServerProcess("postgres", postgres))
-        return Backends(nats.url, {service: await postgres.ensure_service(service) for service in databases})
+        databases_of = {service: await postgres.ensure_service(service) for service in databases}
+        for service in databases:
+            await audit.protect(postgres.dsn, schema=service, service=service)
+        return Backends(nats.url, databases_of)
 
     async def _wait_until_ready(self) -> None:
         """Return when all services say that they are ready.

@@ -202,15 +202,19 @@ class Authorisation:
     def __init__(self, trust_domain: str) -> None:
         self._trust_domain = trust_domain
         self._policy: dict[str, tuple[str, ...]] = {}
+        self._tenants_welcome: set[str] = set()
 
-    def allow(self, policy: Mapping[str, tuple[str, ...]]) -> None:
+    def allow(self, policy: Mapping[str, tuple[str, ...]], *, tenants: bool = False) -> None:
         """Adds to the policy.
 
         Args:
-            policy: full method names, or a service's prefix that ends in ``/*``, to patterns (fnmatch) of identity
-                paths.
+            policy: full method names, or a service's prefix that ends in ``/*``, to patterns (fnmatch) of role paths,
+                see ``Identity.role_path``.
+            tenants: whether these methods keep tenants apart by themselves. The people of tenants reach no others.
         """
         self._policy.update(policy)
+        if tenants:
+            self._tenants_welcome.update(policy)
 
     @asynccontextmanager
     async def __call__(self, call: Call) -> AsyncIterator[None]:
@@ -222,8 +226,7 @@ class Authorisation:
         """
         caller = identity.identify(_alternative_names(call.context), self._trust_domain)
         structlog.contextvars.bind_contextvars(principal=caller.principal)
-        patterns = self._policy.get(call.method) or self._policy.get(call.method.rsplit("/", 1)[0] + "/*") or ()
-        if not any(fnmatchcase(caller.path, pattern) for pattern in patterns):
+        if not self._allows(caller, call.method):
             raise PermissionDenied(
                 f"{caller.kind} may not call {call.method}",
                 reason="METHOD_NOT_ALLOWED",
@@ -231,6 +234,12 @@ class Authorisation:
             )
         with identity.acting_as(caller):
             yield
+
+    def _allows(self, caller: identity.Identity, method: str) -> bool:
+        entry = method if method in self._policy else method.rsplit("/", 1)[0] + "/*"
+        # A service that knows of no tenants would show them each other's data.
+        path = caller.role_path if entry in self._tenants_welcome else caller.path
+        return any(fnmatchcase(path, pattern) for pattern in self._policy.get(entry, ()))
 
 
 def _alternative_names(context: grpc.aio.ServicerContext[Any, Any]) -> list[str]:

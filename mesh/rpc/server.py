@@ -106,14 +106,15 @@ class GrpcServer:
         add_to_server(servicer, self._server)
         self._names.append(full_name)
 
-    def allow(self, policy: Mapping[str, tuple[str, ...]]) -> None:
+    def allow(self, policy: Mapping[str, tuple[str, ...]], *, tenants: bool = False) -> None:
         """Allows methods.
 
         Args:
-            policy: full method names (``/package.Service/Method``) to patterns of identity paths, for example
-                ``("service/*",)``. A method that no policy names is refused to everybody.
+            policy: full method names (``/package.Service/Method``) to patterns of role paths (``Identity.role_path``),
+                for example ``("service/*",)``. A method that no policy names is refused to everybody.
+            tenants: whether these methods keep tenants apart by themselves. The people of tenants reach no others.
         """
-        self._authorisation.allow(policy)
+        self._authorisation.allow(policy, tenants=tenants)
 
     async def start(self) -> None:
         """Binds the port and starts to answer; health says NOT_SERVING.

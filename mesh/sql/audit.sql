@@ -1,20 +1,22 @@
--- name: lock_log
--- One writer at a time until its transaction ends; the chain has one order.
-SELECT pg_advisory_xact_lock(hashtextextended('argo_audit/' || current_schema(), 0));
-
 -- name: get_head
-SELECT head.sequence, head.hash, clock_timestamp() AS now
-FROM (SELECT 1) AS always
-LEFT JOIN LATERAL (
-    SELECT sequence, hash FROM audit_entries ORDER BY sequence DESC LIMIT 1
-) AS head ON true;
+SELECT sequence, hash FROM audit_entries ORDER BY sequence DESC LIMIT 1
 
 -- name: append_entry
-INSERT INTO audit_entries
-    (sequence, recorded_at, act, who, why, what, to_whom, case_reference, previous_hash, hash)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10);
+SELECT sequence, recorded_at, previous_hash, hash FROM append_audit_entry($1, $2, $3, $4, $5, $6)
 
 -- name: list_entries
 SELECT sequence, recorded_at, act, who, why, what, to_whom, case_reference, previous_hash, hash
 FROM audit_entries
-ORDER BY sequence;
+ORDER BY sequence
+
+-- name: powers
+-- What the current role could do to entries that exist. The owner of a schema may drop what lies in it.
+SELECT has_table_privilege(log.oid, 'UPDATE') AS "UPDATE",
+       has_table_privilege(log.oid, 'DELETE') AS "DELETE",
+       has_table_privilege(log.oid, 'TRUNCATE') AS "TRUNCATE",
+       has_table_privilege(log.oid, 'TRIGGER') AS "TRIGGER",
+       pg_has_role(log.relowner, 'MEMBER') AS "owner of the table",
+       pg_has_role(home.nspowner, 'MEMBER') AS "owner of the schema",
+       (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS "superuser"
+FROM pg_class AS log JOIN pg_namespace AS home ON home.oid = log.relnamespace
+WHERE log.oid = 'audit_entries'::regclass

@@ -41,12 +41,21 @@ DESCRIPTIONS: Mapping[Reason, str] = {
 
 @dataclass(frozen=True)
 class Deployment:
-    """The stay of a mobile device at a site, in the half-open interval ``[start, end)``; times are aware."""
+    """The stay of a mobile device at a site, in the half-open interval ``[start, end)``; times are aware.
+
+    Attributes:
+        site: ``sites/{site}``.
+        decision: number of the committee's decision.
+        start: from when.
+        end: until when.
+        name: ``devices/{device}/deployments/{deployment}``.
+    """
 
     site: str
     decision: str
     start: datetime
     end: datetime
+    name: str = ""
 
     def covers(self, now: datetime) -> bool:
         """Whether the device is there at ``now``."""

@@ -88,6 +88,11 @@ def retention_problem(retention: timedelta) -> str | None:
     return "must be between 0 and 7 days (604800s): only a legal hold keeps longer"
 
 
+def reason_problem(text: str) -> str | None:
+    """Why somebody changes a record: always said, for it goes on record."""
+    return text_problem(text, required=True)
+
+
 def request_id_problem(text: str) -> str | None:
     """A request id of AIP-155."""
     try:

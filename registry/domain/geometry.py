@@ -9,6 +9,8 @@ Point = tuple[float, float]
 MAXIMUM_POINTS = 128
 """An outline drawn by hand has a dozen; the bound keeps the quadratic test of self-intersection short."""
 
+_FLOAT_ERROR = 1e-6
+
 MINIMUM_CALIBRATION_POINTS = 4
 """A homography has eight unknowns, and each pair of points gives two equations."""
 
@@ -33,6 +35,20 @@ def polyline_problems(points: Sequence[Point]) -> list[str]:
 def inside_picture(point: Point) -> bool:
     """Whether both coordinates lie in 0..1; a NaN does not."""
     return all(0.0 <= coordinate <= 1.0 for coordinate in point)
+
+
+def crop_problem(left: float, top: float, width: float, height: float) -> str | None:
+    """What is wrong with a part of the picture, in words; None if nothing is.
+
+    Args:
+        left: x of its left side, normalised like ``top``.
+        top: y of its upper side.
+        width: along x.
+        height: along y.
+    """
+    # Sums of coordinates that came as 32-bit floats.
+    inside = left >= 0 and top >= 0 and left + width <= 1 + _FLOAT_ERROR and top + height <= 1 + _FLOAT_ERROR
+    return None if inside and width > 0 and height > 0 else "must have a width and height and lie inside the picture"
 
 
 def _common_problems(points: Sequence[Point], *, minimum: int, what: str) -> list[str]:

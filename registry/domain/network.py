@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from dataclasses import dataclass
@@ -60,15 +61,7 @@ class DeviceAddress:
         Raises:
             ValueError: it is none of these; the message does not repeat the text, which may hold a password.
         """
-        host, port = _split(text)
-        try:
-            return cls(_canonical(host), port)
-        except ValueError:
-            pass
-        name = host.lower()
-        if _HOST_NAME.fullmatch(name) is None:
-            raise ValueError("must be an IP address or a host name, with :port if it is not 554")
-        return cls(name, port)
+        return _parse(text)
 
 
 def address_problem(text: str, networks: CameraNetworks) -> str | None:
@@ -84,6 +77,20 @@ def address_problem(text: str, networks: CameraNetworks) -> str | None:
     if isinstance(address.host, str):
         return "must be an IP address: host names are not allowed here"
     return "must lie inside the camera networks"
+
+
+# Admission asks for the same addresses again and again.
+@functools.lru_cache(maxsize=8192)
+def _parse(text: str) -> DeviceAddress:
+    host, port = _split(text)
+    try:
+        return DeviceAddress(_canonical(host), port)
+    except ValueError:
+        pass
+    name = host.lower()
+    if _HOST_NAME.fullmatch(name) is None:
+        raise ValueError("must be an IP address or a host name, with :port if it is not 554")
+    return DeviceAddress(name, port)
 
 
 def _split(text: str) -> tuple[str, int]:

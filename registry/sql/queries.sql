@@ -1,48 +1,68 @@
--- Queries of the registry. In the first section {table} and {columns} stand for those of one kind of record
--- (registry/resources.py); they are filled in once, at start, from constants of the program.
+-- Queries of the registry. In the first section {table}, {columns}, {fields} and {controller} stand for those of one kind of
+-- record (registry/store.py); they are filled in once, at start, from constants of the program. A parameter that names a
+-- controller keeps the records of all others out of sight; null: none are.
+
+-- name: controller_of_device
+(SELECT legal_basis_controller FROM devices WHERE devices.name = substring(t.name FROM '^devices/[^/]+'))
+
+-- name: site_of_device
+-- A mobile device stands where admission last saw it placed.
+COALESCE(t.site, (SELECT admissions.site FROM admissions WHERE admissions.name = t.name))
 
 -- name: get_record
-SELECT to_jsonb(t) FROM {table} AS t WHERE name = $1
+SELECT {fields} FROM {table} AS t WHERE name = $1 AND ($2::text IS NULL OR {controller} = $2)
 
 -- name: lock_record
-SELECT to_jsonb(t) FROM {table} AS t WHERE name = $1 FOR UPDATE
+SELECT {fields} FROM {table} AS t WHERE name = $1 AND ($2::text IS NULL OR {controller} = $2) FOR UPDATE OF t
 
 -- name: list_records
--- A page after the name $2 of those whose parent matches $1.
-SELECT to_jsonb(t) FROM {table} AS t WHERE parent LIKE $1 AND name > $2 ORDER BY name LIMIT $3
+-- A page of $4 after the name $3 of those whose parent is like $2 and that a filter lets through.
+SELECT {fields} FROM {table} AS t
+WHERE ($1::text IS NULL OR {controller} = $1) AND parent LIKE $2 AND name > $3 AND ({condition})
+ORDER BY name LIMIT $4
 
 -- name: list_root_records
-SELECT to_jsonb(t) FROM {table} AS t WHERE name > $1 ORDER BY name LIMIT $2
+SELECT {fields} FROM {table} AS t
+WHERE ($1::text IS NULL OR {controller} = $1) AND $2 = '' AND name > $3 AND ({condition})
+ORDER BY name LIMIT $4
 
--- name: insert_record
+-- name: insert_root_record
 INSERT INTO {table} AS t (name, {columns})
 SELECT name, {columns} FROM jsonb_populate_record(NULL::{table}, $1::jsonb)
-RETURNING to_jsonb(t)
+RETURNING {fields}
+
+-- name: insert_record
+-- Answers nothing if the device that it belongs to is not in sight of $2.
+INSERT INTO {table} AS t (name, {columns})
+SELECT name, {columns} FROM jsonb_populate_record(NULL::{table}, $1::jsonb) AS t
+WHERE $2::text IS NULL OR {controller} = $2
+RETURNING {fields}
 
 -- name: update_record
 UPDATE {table} AS t SET ({columns}) = (SELECT {columns} FROM jsonb_populate_record(NULL::{table}, $1::jsonb))
 WHERE name = $1::jsonb ->> 'name'
-RETURNING to_jsonb(t)
+RETURNING {fields}
 
 -- name: delete_record
 DELETE FROM {table} WHERE name = $1
 
 -- name: records_of_devices
 -- Every record of this kind below the devices $1.
-SELECT to_jsonb(t) FROM {table} AS t WHERE substring(name FROM '^devices/[^/]+') = ANY ($1::text[]) ORDER BY name
+SELECT {fields} FROM {table} AS t WHERE substring(name FROM '^devices/[^/]+') = ANY ($1::text[]) ORDER BY name
 
 -- name: begin_change
--- Serialises writers, see change_clock.
-SELECT sequence, set_config('argo.author', $1, true) FROM change_clock FOR UPDATE
+-- Serialises writers, see change_clock. What follows in this transaction is put on record with these, see remember_change.
+SELECT sequence, set_config('argo.author', $1, true), set_config('argo.reason', $2, true), set_config('argo.approver', $3, true)
+FROM change_clock FOR UPDATE
 
 -- name: page_secret
 SELECT secret FROM change_clock
 
 -- name: find_answer
-SELECT fingerprint, response FROM answered_request WHERE request_id = $1
+SELECT fingerprint, response FROM answered_request WHERE controller = $1 AND request_id = $2
 
 -- name: keep_answer
-INSERT INTO answered_request (request_id, fingerprint, response) VALUES ($1, $2, $3)
+INSERT INTO answered_request (controller, request_id, fingerprint, response) VALUES ($1, $2, $3, $4)
 
 -- name: forget_answers
 DELETE FROM answered_request WHERE answer_time < now() - interval '1 day'
@@ -58,24 +78,34 @@ SELECT DISTINCT device FROM change WHERE sequence > $1 AND device IS NOT NULL
 SELECT name FROM devices
 
 -- name: touched_after
--- What the changes after $1, up to $2, touched: optic is null where a whole device was.
-SELECT DISTINCT device, optic FROM change WHERE sequence > $1 AND sequence <= $2 AND device IS NOT NULL
+-- What the changes after $1, up to $2, touched in sight of $3: optic is null where a whole device was.
+SELECT DISTINCT device, optic FROM change
+WHERE sequence > $1 AND sequence <= $2 AND device IS NOT NULL AND ($3::text IS NULL OR controller = $3)
+
+-- name: gate_of_devices
+-- What admission asks of the devices $1: a row for each, for a mobile one a row for each of its stays.
+SELECT devices.name, address, devices.mobility, devices.site AS own_site,
+       legal_basis_purpose, legal_basis_dpia_reference, legal_basis_sign_reference,
+       deployments.name AS deployment, deployments.site, decision, start_time, end_time
+FROM devices LEFT JOIN deployments ON deployments.parent = devices.name
+WHERE devices.name = ANY ($1::text[])
 
 -- name: admissions_of_devices
-SELECT name, site, reasons FROM admissions WHERE name = ANY ($1::text[])
+SELECT name, site, reasons, unconfirmed FROM admissions WHERE name = ANY ($1::text[])
 
 -- name: optic_versions
 -- The number of the last change of anything in the configuration of each optic of the devices $1.
 SELECT optics.name,
-       GREATEST((SELECT max(sequence) FROM change WHERE change.optic = optics.name),
+       GREATEST((SELECT max(sequence) FROM change WHERE change.optic = optics.name AND collection <> 'proposals'),
+                (SELECT max(sequence) FROM change WHERE collection = 'devices' AND change.name = optics.parent),
                 (SELECT max(sequence) FROM change WHERE collection = 'admissions' AND change.name = optics.parent)) AS version
 FROM optics WHERE parent = ANY ($1::text[])
 
 -- name: keep_admission
 -- Answers a row only if it was a transition of a device that is still there.
-INSERT INTO admissions AS a (name, site, reasons) SELECT name, $2, $3 FROM devices WHERE name = $1
-ON CONFLICT (name) DO UPDATE SET site = EXCLUDED.site, reasons = EXCLUDED.reasons
-WHERE (a.site, a.reasons) IS DISTINCT FROM (EXCLUDED.site, EXCLUDED.reasons)
+INSERT INTO admissions AS a (name, site, reasons, unconfirmed) SELECT name, $2, $3, $4 FROM devices WHERE name = $1
+ON CONFLICT (name) DO UPDATE SET site = EXCLUDED.site, reasons = EXCLUDED.reasons, unconfirmed = EXCLUDED.unconfirmed
+WHERE (a.site, a.reasons, a.unconfirmed) IS DISTINCT FROM (EXCLUDED.site, EXCLUDED.reasons, EXCLUDED.unconfirmed)
 RETURNING version
 
 -- name: gateway_for_update

@@ -15,6 +15,7 @@ MESH: set[Pair] = {
     ("camera-gateway", "registry", GRPC),
     ("camera-gateway", "detector", GRPC),
     ("camera-gateway", "anonymizer", GRPC),
+    ("anonymizer", "registry", GRPC),
     ("alerting", "registry", GRPC),
     ("alerting", "anonymizer", GRPC),
     ("alerting", "camera-gateway", GRPC),
@@ -25,7 +26,7 @@ PLATFORM: set[Pair] = {
     ("anonymizer", "object-store", 443),
 }
 CAMERAS = "10.20.0.0/16"
-CAMERA_PORTS = (80, 443, 554, 8554)
+CAMERA_PORTS = (80, 322, 443, 554, 8554)
 MEDIA_PORT = 32768
 
 
@@ -91,6 +92,7 @@ def test_what_enters_from_outside(render: Render) -> None:
         (CAMERAS, "camera-gateway", MEDIA_PORT),
         ("ingress-nginx", "anonymizer", WEB),
         ("ingress-nginx", "alerting", WEB),
+        ("ingress-nginx", "registry", WEB),
         ("monitoring", "argo", HTTP),
         ("test", "argo", HTTP),
     }

@@ -26,11 +26,12 @@ def sample() -> Path:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def street(tmp_path_factory: pytest.TempPathFactory, sample: Path) -> AsyncIterator[Street]:
-    """The mesh; alerts are grouped over a second only, so that a test does not wait for the next one."""
+    """The mesh; alerts are grouped over a second only and erasure looks every second, so that no test has to wait."""
     folder = tmp_path_factory.mktemp("mesh")
     secrets = tmp_path_factory.mktemp("secrets") / "cameras.json"
     secrets.write_text(json.dumps({WHIP_DEVICE: {"tokens": {"one": WHIP_TOKEN}}}))
-    options = MeshOptions(camera_credentials=secrets, settings={"alerting": {"ARGO_GROUP_SECONDS": "1"}})
+    settings = {"alerting": {"ARGO_GROUP_SECONDS": "1"}, "anonymizer": {"ARGO_ERASURE_PERIOD_SECONDS": "1"}}
+    options = MeshOptions(camera_credentials=secrets, settings=settings)
     with StateFolder(folder) as state:
         async with LocalMesh(state, options) as mesh:
             street = Street(mesh)

@@ -16,7 +16,7 @@ from argo.alerting.v1 import alert_service_pb2 as alerting
 from argo.alerting.v1.alert_service_pb2_grpc import AlertServiceStub
 from argo.camera_gateway.v1 import gateway_service_pb2 as gateway
 from argo.camera_gateway.v1.gateway_service_pb2_grpc import GatewayServiceStub
-from mesh.local.demo.registration import CameraRecord, Registrar
+from mesh.local.demo.registration import CameraRecord, open_registrar
 from mesh.local.demo.scene import scene_of
 from mesh.local.demo.sources import FileSource
 from mesh.local.runner import LocalMesh
@@ -68,15 +68,17 @@ class Street:
         """Make the registry know a camera; returns the name of its optic."""
         scene = scene_of(FileSource(ensure_sample().resolve()))
         self._records[device] = CameraRecord(device, device, address, path, "", scene)
-        async with self.channel("registry", "administrator/local") as channel:
-            await Registrar(channel).register(list(self._records.values()))
+        await self._register()
         return self._records[device].optic
 
     async def forget(self, device: str) -> None:
         """Take a camera out of the registry again."""
         del self._records[device]
-        async with self.channel("registry", "administrator/local") as channel:
-            await Registrar(channel).register(list(self._records.values()))
+        await self._register()
+
+    async def _register(self) -> None:
+        async with open_registrar(self.mesh.environments.target("registry"), self.mesh.settings_of) as registrar:
+            await registrar.register(list(self._records.values()))
 
     async def session(self, optic: str) -> gateway.Session | None:
         """What the gateway says of an optic, or None if it does not work on it."""

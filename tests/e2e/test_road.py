@@ -95,7 +95,7 @@ async def test_the_coverage_ledger_knows_the_optic(street: Street) -> None:
     await street.streaming(OPTIC)
 
     async def covered() -> ledger.OpticCoverage | None:
-        request = ledger.ListCoverageRequest(optics=[OPTIC])
+        request = ledger.ListCoverageRequest(optics=[OPTIC], reason="test")
         request.start_time.FromSeconds(int(time.time()) - 3600)
         request.end_time.FromSeconds(int(time.time()) + 60)
         async with street.channel("alerting") as channel:

@@ -19,8 +19,9 @@ from aiortc.mediastreams import VideoStreamTrack
 from argo.registry.v1 import registry_service_pb2 as api
 from argo.registry.v1 import site_pb2
 from argo.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
+from mesh.ice import offer_loopback
 from mesh.local.demo.registration import SITE
-from tests.e2e.street import WHIP_DEVICE, WHIP_TOKEN, Street
+from tests.e2e.street import REASON, WHIP_DEVICE, WHIP_TOKEN, Street
 
 OPTIC = f"devices/{WHIP_DEVICE}/optics/one"
 
@@ -43,7 +44,7 @@ class Square(VideoStreamTrack):
 @contextlib.asynccontextmanager
 async def _registered(street: Street) -> AsyncIterator[None]:
     legal = site_pb2.LegalBasis(
-        purpose=site_pb2.LegalBasis.PURPOSE_TRAFFIC, dpia_reference="test", sign_reference="test", controller="test"
+        purpose=site_pb2.LegalBasis.PURPOSE_TRAFFIC, dpia_reference="test", sign_reference="test"
     )
     device = site_pb2.Device(
         display_name="publisher",
@@ -57,17 +58,21 @@ async def _registered(street: Street) -> AsyncIterator[None]:
     optic = site_pb2.Optic(display_name="publisher", ingest=site_pb2.Optic.INGEST_WHIP)
     async with street.channel("registry", "administrator/local") as channel:
         stub: Any = RegistryServiceStub(channel)
-        await stub.CreateDevice(api.CreateDeviceRequest(device_id=WHIP_DEVICE, device=device))
-        await stub.CreateOptic(api.CreateOpticRequest(parent=f"devices/{WHIP_DEVICE}", optic_id="one", optic=optic))
+        await stub.CreateDevice(api.CreateDeviceRequest(device_id=WHIP_DEVICE, device=device, reason=REASON))
+        await stub.CreateOptic(
+            api.CreateOpticRequest(parent=f"devices/{WHIP_DEVICE}", optic_id="one", optic=optic, reason=REASON)
+        )
         try:
             yield
         finally:
-            await stub.DeleteOptic(api.DeleteOpticRequest(name=OPTIC))
-            await stub.DeleteDevice(api.DeleteDeviceRequest(name=f"devices/{WHIP_DEVICE}"))
+            await stub.DeleteOptic(api.DeleteOpticRequest(name=OPTIC, reason=REASON))
+            await stub.DeleteDevice(api.DeleteDeviceRequest(name=f"devices/{WHIP_DEVICE}", reason=REASON))
 
 
 @contextlib.asynccontextmanager
 async def _publishing(street: Street) -> AsyncIterator[None]:
+    # The local mesh's camera network is 127.0.0.1: a publisher at another of this machine's addresses is not heard.
+    offer_loopback()
     peer = RTCPeerConnection()
     peer.addTrack(Square())
     url = f"http://{street.mesh.environments.web('camera-gateway')}/whip/{WHIP_DEVICE}/one"

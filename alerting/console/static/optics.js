@@ -42,7 +42,8 @@ export class Optics {
 
   render() {
     const streaming = this.rows.filter((row) => row.state === "streaming").length;
-    this.count.textContent = `${streaming} of ${this.rows.length}`;
+    const refused = this.rows.filter((row) => row.refusals.length).length;
+    this.count.textContent = `${streaming} of ${this.rows.length}${refused ? `, ${refused} refused` : ""}`;
     const focused = document.activeElement?.dataset?.optic;
     this.root.replaceChildren(...this.rows.map((row) => this.item(row)));
     if (this.rows.length === 0) this.root.append(element("li", { className: "empty" }, "The registry has named no optic yet."));
@@ -69,7 +70,8 @@ export class Optics {
       element("p", { className: "optic-state" }, element("span", { className: "dot" }), describe(row)),
       coverage(row.coverage), breach);
     item.dataset.state = row.state;
-    if (row.detail && row.state !== "streaming") item.append(element("p", { className: "detail" }, row.detail));
+    if (row.refusals.length) item.append(refusals(row));
+    else if (row.detail && row.state !== "streaming") item.append(element("p", { className: "detail" }, row.detail));
     if (row.impairments.length) item.append(element("p", { className: "detail" }, `Picture: ${row.impairments.join(", ")}`));
     return item;
   }
@@ -81,6 +83,14 @@ function describe(row) {
   if (row.state === "streaming" && row.tracks !== null) words.push(`${row.tracks} tracked`);
   if (row.since && row.state !== "unknown") words.push(`since ${age(row.since).replace(" ago", "")}`);
   return words.join(" · ");
+}
+
+// Every reason at once: whoever puts one right and not the others has put nothing right.
+function refusals(row) {
+  const list = element("ul", { className: "refusals" },
+    ...row.refusals.map((refusal) => element("li", { className: "detail", title: refusal.reason }, refusal.description)));
+  list.setAttribute("aria-label", `Why ${row.label} may not stream`);
+  return list;
 }
 
 function coverage(shares) {

@@ -8,11 +8,18 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from detector.domain.detections import Detections, ObjectClass, ordered, suppress
+from detector.domain.heads.interface import (
+    Axes,
+    HeadParameters,
+    Outputs,
+    allowed_columns,
+    read_frame,
+    settle,
+    strongest,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
+    from detector.domain.detections import Detections
     from detector.domain.preprocessing import Placement
 
 MOST_PEAKS: Final = 600
@@ -25,38 +32,31 @@ class CenterNetHead:
     """Reads `heat` (N x C x h x w, scores 0..1) and `box` (N x 4 x h x w).
 
     `box` holds the distances, in network pixels, from the cell's corner to the left, top, right and bottom edge,
-    as in the TTFNet variant of the head.
+    as in the TTFNet variant of the head. Scores above the threshold that a neighbour exceeds are no peaks.
     """
 
-    outputs: tuple[str, ...] = ("heat", "box")
+    def __init__(self, parameters: HeadParameters) -> None:
+        self.outputs: dict[str, Axes] = {
+            "heat": (None, len(parameters.classes), None, None),
+            "box": (None, 4, None, None),
+        }
+        self._overlap = parameters.overlap
+        self._channels, self._classes = allowed_columns(parameters.classes)
 
-    def __init__(self, classes: Sequence[ObjectClass]) -> None:
-        self._classes = np.array(classes, dtype=np.int16)
-
-    def decode(
-        self, outputs: Mapping[str, npt.NDArray[np.float32]], frame: int, placement: Placement, threshold: float
-    ) -> Detections:
-        """See Head.decode.
-
-        Raises:
-            ValueError: the heat map has another number of classes than the card.
-        """
-        heat, distances = outputs["heat"][frame], outputs["box"][frame]
-        if len(heat) != len(self._classes):
-            raise ValueError(f"{len(heat)} heat maps for {len(self._classes)} classes")
+    def decode(self, outputs: Outputs, frame: int, placement: Placement, threshold: float) -> Detections:
+        """See Head.decode."""
+        heat, distances = read_frame(outputs, self.outputs, frame)
+        heat = heat if len(heat) == len(self._channels) else heat[self._channels]
         channels, rows, columns = _peaks(heat, threshold)
         scores = heat[channels, rows, columns]
-        if len(scores) > MOST_PEAKS:
-            best = np.argpartition(-scores, MOST_PEAKS)[:MOST_PEAKS]
-            channels, rows, columns, scores = channels[best], rows[best], columns[best], scores[best]
+        best = strongest(scores, MOST_PEAKS)
+        channels, rows, columns, scores = channels[best], rows[best], columns[best], scores[best]
         stride_x = placement.network_width / heat.shape[2]
         stride_y = placement.network_height / heat.shape[1]
         edges = distances[:, rows, columns].T
         centres = np.stack([columns * stride_x, rows * stride_y], axis=1).astype(np.float32)
         boxes = np.concatenate([centres - edges[:, :2], centres + edges[:, 2:]], axis=1)
-        found = ordered(placement.to_frame(boxes), scores, self._classes[channels])
-        has_area = (found.boxes[:, 2] > found.boxes[:, 0]) & (found.boxes[:, 3] > found.boxes[:, 1])
-        return suppress(found.where(has_area))
+        return settle(boxes, scores, self._classes[channels], placement, self._overlap)
 
 
 def _peaks(

@@ -1,5 +1,7 @@
-"""A camera made of a video file: RTSP over TCP, in real time, in a loop, misbehaving on request.
+"""Cameras made of video files: RTSP, Motion JPEG or WHIP, in real time, in a loop, misbehaving on a script.
 
-FFmpeg's own ``rtp`` muxer packetises (RFC 6184, RFC 7798) and writes the RTCP sender reports; only the RTSP dialogue
-(RFC 2326) is written here.
+From the inside out: ``faults`` and ``script`` say what goes wrong, and when; ``frames``, ``effects``, ``encoding`` make
+a ``clip``; a ``player`` plays it on the camera's clock; ``sender`` makes RTP of it and ``delivery`` feeds one client;
+``session`` holds the RTSP dialogue, ``mjpeg`` and ``whip`` the other two; ``server`` listens.
+docs/camera-simulator.md is the manual.
 """

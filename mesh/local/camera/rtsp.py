@@ -16,12 +16,18 @@ MAX_BODY_BYTES: Final = 64 * 1024
 MAX_CHANNEL: Final = 255
 """Channel identifiers are one octet (RFC 2326 section 10.12)."""
 
+MAX_PORT: Final = 65535
+
+_TRACK: Final = "trackID="
+
 REASONS: Final[Mapping[int, str]] = {
     200: "OK",
+    302: "Moved Temporarily",
     400: "Bad Request",
     401: "Unauthorized",
     404: "Not Found",
     405: "Method Not Allowed",
+    453: "Not Enough Bandwidth",
     454: "Session Not Found",
     455: "Method Not Valid in This State",
     461: "Unsupported Transport",
@@ -61,6 +67,21 @@ class Request:
             raise MalformedRequestError("bad Content-Length")
         return int(value)
 
+    @property
+    def control(self) -> str:
+        """The end of the URL that names a track, such as ``trackID=0``; empty if it names none."""
+        last = self._path.rpartition("/")[2]
+        return last if last.startswith(_TRACK) else ""
+
+    @property
+    def stream_path(self) -> str:
+        """The path of the stream, with its leading slash and without the track."""
+        return "/" + self._path.removesuffix(self.control).strip("/")
+
+    @property
+    def _path(self) -> str:
+        return self.url.partition("://")[2].partition("/")[2].partition("?")[0].rstrip("/")
+
 
 def parse_request(head: bytes) -> Request:
     """Parse a request head, from the request line to the empty line.
@@ -96,26 +117,68 @@ def format_response(status: int, sequence: str, headers: Iterable[tuple[str, str
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-def parse_transport(header: str) -> tuple[int, int] | None:
-    """Find the interleaved channels in a Transport header (RFC 2326 section 12.39).
+@dataclass(frozen=True)
+class Interleaved:
+    """RTP over the RTSP connection.
+
+    Attributes:
+        rtp: channel of the RTP packets.
+        rtcp: channel of the RTCP packets.
+    """
+
+    rtp: int
+    rtcp: int
+
+
+@dataclass(frozen=True)
+class Unicast:
+    """RTP over UDP.
+
+    Attributes:
+        rtp: the client's port for RTP.
+        rtcp: the client's port for RTCP.
+    """
+
+    rtp: int
+    rtcp: int
+
+
+Transport = Interleaved | Unicast
+
+
+def parse_transport(header: str, *, free_channel: int = 0) -> Transport | None:
+    """The first offer of a Transport header (RFC 2326 section 12.39) that can be met.
+
+    A destination that the client names is not looked at: pictures go to where the request came from.
+
+    Args:
+        header: the header.
+        free_channel: first of two channels to take if the client leaves the choice to the server.
 
     Returns:
-        The RTP and the RTCP channel, (0, 1) if the client leaves the choice to the server; None when none of the
-        offered transports is RTP over the RTSP connection.
+        None when none of the offered transports is RTP over the RTSP connection or over UDP.
     """
     for offer in header.split(","):
         protocol, *parameters = (part.strip() for part in offer.split(";"))
-        if protocol.upper() != "RTP/AVP/TCP":
-            continue
-        for parameter in parameters:
-            name, _, value = parameter.partition("=")
-            if name.lower() != "interleaved":
-                continue
-            first, _, second = value.partition("-")
-            if not first.isdigit() or (second and not second.isdigit()):
-                return None
-            rtp = int(first)
-            rtcp = int(second) if second else rtp + 1
-            return (rtp, rtcp) if max(rtp, rtcp) <= MAX_CHANNEL else None
-        return 0, 1
+        named = {name.strip().lower(): value for name, _, value in (part.partition("=") for part in parameters)}
+        match protocol.upper():
+            case "RTP/AVP/TCP":
+                pair = _pair(named.get("interleaved", f"{free_channel}"), MAX_CHANNEL)
+                if pair is not None:
+                    return Interleaved(*pair)
+            case "RTP/AVP" | "RTP/AVP/UDP" if "multicast" not in named and "client_port" in named:
+                pair = _pair(named["client_port"], MAX_PORT)
+                if pair is not None and min(pair) > 0:
+                    return Unicast(*pair)
+            case _:
+                pass
     return None
+
+
+def _pair(text: str, highest: int) -> tuple[int, int] | None:
+    """``4-5``, or ``4`` for the same."""
+    first, _, second = text.partition("-")
+    if not (first.isascii() and first.isdigit()) or (second and not (second.isascii() and second.isdigit())):
+        return None
+    pair = int(first), int(second) if second else int(first) + 1
+    return pair if max(pair) <= highest else None

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
 Codec = Literal["h264", "hevc"]
 
@@ -16,6 +16,8 @@ PAYLOAD_TYPE: Final = 96
 
 CLOCK_RATE: Final = 90_000
 """RTP clock of both codecs, in hertz (RFC 6184 section 8.2.1, RFC 7798 section 7.1)."""
+
+VIDEO_TRACK: Final = "trackID=0"
 
 _START_CODE: Final = re.compile(rb"\x00\x00\x01")
 _H264_PARAMETER_SETS: Final = (7, 8)
@@ -66,13 +68,14 @@ def _format_parameters(codec: Codec, sets: Mapping[int, bytes]) -> str:
     return f"sprop-vps={encoded[32]}; sprop-sps={encoded[33]}; sprop-pps={encoded[34]}"
 
 
-def describe(codec: Codec, first_access_unit: bytes, *, address: str) -> bytes:
-    """The SDP of a live stream of one video track, whose control URL ends in ``trackID=0``.
+def describe(codec: Codec, first_access_unit: bytes, *, address: str, extra: Sequence[Sequence[str]] = ()) -> bytes:
+    """The SDP of a live stream, whose video track's control URL ends in ``trackID=0``.
 
     Args:
         codec: how the video is coded.
         first_access_unit: a key frame with its parameter sets, in Annex B form.
         address: the server's IP address.
+        extra: the lines of further tracks, each of which begins with its ``m=`` line.
 
     Raises:
         ValueError: the access unit lacks a parameter set.
@@ -91,6 +94,7 @@ def describe(codec: Codec, first_access_unit: bytes, *, address: str) -> bytes:
         f"m=video 0 RTP/AVP {PAYLOAD_TYPE}",
         f"a=rtpmap:{PAYLOAD_TYPE} {encoding}/{CLOCK_RATE}",
         f"a=fmtp:{PAYLOAD_TYPE} {_format_parameters(codec, sets)}",
-        "a=control:trackID=0",
+        f"a=control:{VIDEO_TRACK}",
+        *(line for track in extra for line in track),
     ]
     return ("\r\n".join(lines) + "\r\n").encode()

@@ -1,132 +1,138 @@
-"""The camera as a whole: a clip, its clock and a listening socket."""
+"""Cameras that listen: clips in memory, one clock, and a socket for each device."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
+import ssl
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from mesh.local.camera.clip import open_clip
-from mesh.local.camera.faults import Fault, FaultKind
-from mesh.local.camera.playhead import Playhead
-from mesh.local.camera.session import CameraState, Session
+from mesh.local.camera.device import Library
+from mesh.local.camera.mjpeg import listen_http
+from mesh.local.camera.options import make_device
+from mesh.local.camera.player import CameraClock
+from mesh.local.camera.session import Session
 from mesh.local.errors import LocalError
 
 if TYPE_CHECKING:
     import random
     from collections.abc import AsyncIterator
-    from pathlib import Path
 
-    from mesh.local.camera.authentication import Authenticator
-    from mesh.local.camera.sdp import Codec
-
-RESIZED_SCALE: Final = Fraction(1, 2)
-"""Size of the pictures after the fault ``resize-after``, relative to before."""
-
-
-@dataclass(frozen=True)
-class CameraOptions:
-    """How a camera is to be played.
-
-    Attributes:
-        file: the video.
-        host: IP address to listen on.
-        port: TCP port; 0 lets the kernel choose one.
-        path: of the stream, with its leading slash.
-        codec: None for the file's own where possible.
-        authenticator: None if everyone may look.
-        fault: how the camera misbehaves.
-    """
-
-    file: Path
-    host: str = "127.0.0.1"
-    port: int = 0
-    path: str = "/stream"
-    codec: Codec | None = None
-    authenticator: Authenticator | None = None
-    fault: Fault | None = None
+    from mesh.local.camera.device import Device
+    from mesh.local.camera.options import CameraOptions
 
 
 @dataclass(frozen=True)
 class RunningCamera:
-    """A camera that listens.
+    """Cameras that listen.
 
     Attributes:
-        url: where to dial, without credentials.
-        port: TCP port.
+        urls: where to dial, without credentials: the main stream of every optic of every device.
+        ports: TCP port of each device.
     """
 
-    url: str
-    port: int
+    urls: tuple[str, ...]
+    ports: tuple[int, ...]
+
+    @property
+    def url(self) -> str:
+        """Of the first optic."""
+        return self.urls[0]
+
+    @property
+    def port(self) -> int:
+        """Of the first device."""
+        return self.ports[0]
 
 
 @contextlib.asynccontextmanager
 async def serve_camera(options: CameraOptions, random_source: random.Random) -> AsyncIterator[RunningCamera]:
-    """Play a file as a camera while the context lasts.
+    """Play files as cameras while the context lasts.
 
     Args:
         options: what and where.
-        random_source: makes session ids and garbage.
+        random_source: makes session ids, losses and garbage.
 
     Raises:
-        SourceError: the file is no video.
-        LocalError: the port is in use or the address is not of this machine.
+        SourceError: a file is no video.
+        LocalError: a port is in use, the address is not of this machine, or the certificate cannot be used.
     """
-    camera = await _load(options, random_source)
-    heads = [camera.playhead, *([camera.resized] if camera.resized is not None else [])]
-    connections: set[asyncio.StreamWriter] = set()
-    server = await _listen(options, camera, connections)
-    port = server.sockets[0].getsockname()[1]
-    async with asyncio.TaskGroup() as tasks:
-        playing = [tasks.create_task(head.run(), name="playhead") for head in heads]
-        try:
-            yield RunningCamera(url=f"rtsp://{_bracketed(options.host)}:{port}{options.path}", port=port)
-        finally:
-            server.close()
-            for writer in connections:
-                writer.close()
-            for task in playing:
-                task.cancel()
+    context = _tls_context(options)
+    clock = CameraClock()
+    async with contextlib.AsyncExitStack() as stack:
+        library = await stack.enter_async_context(Library())
+        devices = [make_device(options, number + 1, library, clock, random_source) for number in range(options.devices)]
+        # What the script makes necessary is there before the first client is.
+        for stream in itertools.chain.from_iterable(device.main_streams for device in devices):
+            await stream.clips(library)
+        ports = []
+        for number, device in enumerate(devices):
+            port = options.port + number if options.port else 0
+            try:
+                ports.append(await stack.enter_async_context(_listen(options, device, port, context)))
+            except OSError as error:
+                raise LocalError(
+                    f"cannot listen on {options.host}:{port}: {error.strerror or error}",
+                    "Choose another port with --listen, or port 0 to have one chosen.",
+                ) from None
+        yield RunningCamera(tuple(_urls(options, devices, ports)), tuple(ports))
 
 
-async def _load(options: CameraOptions, random_source: random.Random) -> CameraState:
-    clip = await asyncio.to_thread(open_clip, options.file, codec=options.codec)
-    resized = None
-    if options.fault is not None and options.fault.kind is FaultKind.RESIZE_AFTER:
-        smaller = await asyncio.to_thread(open_clip, options.file, codec=clip.codec, scale=RESIZED_SCALE)
-        resized = Playhead(smaller)
-    return CameraState(
-        path=options.path,
-        address=options.host,
-        clip=clip,
-        playhead=Playhead(clip),
-        resized=resized,
-        authenticator=options.authenticator,
-        fault=options.fault,
-        random_source=random_source,
-    )
-
-
-async def _listen(
-    options: CameraOptions, camera: CameraState, connections: set[asyncio.StreamWriter]
-) -> asyncio.Server:
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connections.add(writer)
-        try:
-            await Session(camera, reader, writer).run()
-        finally:
-            connections.discard(writer)
-
+def _tls_context(options: CameraOptions) -> ssl.SSLContext | None:
+    if options.tls is None:
+        return None
+    certificate, key = options.tls
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     try:
-        return await asyncio.start_server(connected, options.host, options.port)
-    except OSError as error:
-        raise LocalError(
-            f"cannot listen on {options.host}:{options.port}: {error.strerror or error}",
-            "Choose another port with --listen, or port 0 to have one chosen.",
-        ) from None
+        context.load_cert_chain(certificate, key)
+    except (OSError, ssl.SSLError) as error:
+        problem = f"{certificate} and {key} are no certificate and key: {error.strerror or error}"
+        raise LocalError(problem, "Give two PEM files that belong together.") from None
+    return context
 
 
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+def _listen(
+    options: CameraOptions, device: Device, port: int, context: ssl.SSLContext | None
+) -> contextlib.AbstractAsyncContextManager[int]:
+    serve = listen_http if options.protocol == "mjpeg" else listen_rtsp
+    return serve(device, options.host, port, context)
+
+
+@contextlib.asynccontextmanager
+async def listen_rtsp(device: Device, host: str, port: int, context: ssl.SSLContext | None) -> AsyncIterator[int]:
+    """Answer RTSP or, with a TLS context, RTSPS; gives the port.
+
+    Raises:
+        OSError: the port is in use or the address is not of this machine.
+    """
+    sessions: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        sessions[task] = writer
+        try:
+            await Session(device, reader, writer).run()
+        finally:
+            del sessions[task]
+
+    server = await asyncio.start_server(connected, host, port, ssl=context, backlog=1024)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for writer in sessions.values():
+            writer.transport.abort()
+        await asyncio.gather(*sessions, return_exceptions=True)
+
+
+def _urls(options: CameraOptions, devices: list[Device], ports: list[int]) -> list[str]:
+    scheme = {"rtsp": "rtsp", "mjpeg": "http"}[options.protocol] + ("s" if options.tls else "")
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    return [
+        f"{scheme}://{host}:{port}{stream.path}"
+        for device, port in zip(devices, ports, strict=True)
+        for stream in device.main_streams
+    ]

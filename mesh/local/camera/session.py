@@ -1,93 +1,53 @@
-"""One client's RTSP connection: the dialogue and, after PLAY, the interleaved stream (RFC 2326 section 10.12)."""
+"""One client's RTSP connection: the dialogue (RFC 2326) and what it starts."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from mesh.local.camera.faults import Fault, FaultKind
-from mesh.local.camera.packetizer import Packetizer, is_rtcp
+from mesh.local.camera.delivery import CUTS, Delivery, reset
+from mesh.local.camera.faults import FaultKind
+from mesh.local.camera.frames import PLAIN
 from mesh.local.camera.rtsp import (
     MAX_HEADER_BYTES,
+    Interleaved,
     MalformedRequestError,
     Request,
+    Transport,
     format_response,
     parse_request,
     parse_transport,
 )
-from mesh.local.camera.sdp import CLOCK_RATE, describe
+from mesh.local.camera.sdp import VIDEO_TRACK, describe
+from mesh.local.camera.sinks import InterleavedSink, Sink, open_udp
+from mesh.local.camera.tracks import EXTRA_TRACKS, ExtraTrack
 
 if TYPE_CHECKING:
-    import random
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
-    from mesh.local.camera.authentication import Authenticator
-    from mesh.local.camera.clip import Clip
-    from mesh.local.camera.playhead import DueUnit, Playhead
+    from mesh.local.camera.device import Device, Stream
 
 log = structlog.get_logger(__name__)
-
-MAX_BUFFERED_BYTES: Final = 4 * 1024 * 1024
-"""A client that reads too slowly loses pictures up to the next key frame, as it would with a camera."""
 
 SESSION_TIMEOUT_SECONDS: Final = 60
 
 _METHODS: Final = "OPTIONS, DESCRIBE, SETUP, PLAY, GET_PARAMETER, SET_PARAMETER, TEARDOWN"
 
-_RTP_HEADER_BYTES: Final = 12
-
-
-@dataclass(frozen=True)
-class CameraState:
-    """What all sessions of a camera share.
-
-    Attributes:
-        path: the stream's path, with its leading slash.
-        address: the server's IP address, for the SDP.
-        clip: what is played.
-        playhead: plays it.
-        resized: plays the same video in another size; only with the fault that asks for it.
-        authenticator: None if everyone may look.
-        fault: how this camera misbehaves.
-        random_source: makes session ids and garbage.
-    """
-
-    path: str
-    address: str
-    clip: Clip
-    playhead: Playhead
-    resized: Playhead | None
-    authenticator: Authenticator | None
-    fault: Fault | None
-    random_source: random.Random
-
-    def has_fault(self, kind: FaultKind) -> bool:
-        """Whether the camera misbehaves in this way."""
-        return self.fault is not None and self.fault.kind is kind
-
 
 class Session:
     """Serves one connection until the client leaves or sends what is not RTSP."""
 
-    def __init__(self, camera: CameraState, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._camera = camera
+    def __init__(self, device: Device, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._device = device
         self._reader = reader
         self._writer = writer
-        self._id = f"{camera.random_source.getrandbits(64):016x}"
-        self._channels: tuple[int, int] | None = None
-        self._playhead = camera.playhead
-        self._packetizer: Packetizer | None = None
-        self._first_due = 0.0
-        self._awaits_key = True
-        self._timer: asyncio.TimerHandle | None = None
-        self._playing = False
-        self._handlers: Mapping[str, Callable[[Request], None]] = {
-            "OPTIONS": self._options,
+        self._id = f"{device.random_source.getrandbits(64):016x}"
+        self._delivery: Delivery | None = None
+        self._cutter: asyncio.Task[None] | None = None
+        self._handlers: Mapping[str, Callable[[Request, Stream], Awaitable[None]]] = {
             "DESCRIBE": self._describe,
             "SETUP": self._setup,
             "PLAY": self._play,
@@ -98,15 +58,23 @@ class Session:
 
     async def run(self) -> None:
         """Answer requests until the connection ends."""
+        if self._device.has(FaultKind.OFFLINE):
+            self.reset()
+            return
+        self._cutter = asyncio.create_task(self._cut(), name="camera-cutter")
         try:
+            if self._device.has(FaultKind.HANG_AFTER_CONNECT):
+                while await self._reader.read(MAX_HEADER_BYTES):
+                    pass
             while (request := await self._read_request()) is not None:
-                self._answer(request)
+                await self._answer(request)
                 await self._writer.drain()
         except MalformedRequestError:
             self._respond(400, "0")
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass
         finally:
+            self._cutter.cancel()
             self._stop()
             self._writer.close()
 
@@ -129,130 +97,132 @@ class Session:
             await self._reader.readexactly(request.content_length)
             return request
 
-    def _answer(self, request: Request) -> None:
+    async def _answer(self, request: Request) -> None:
         handler = self._handlers.get(request.method)
+        stream = self._device.streams.get(request.stream_path)
         if not request.version.startswith("RTSP/1."):
             self._respond(505, request.sequence)
+        elif request.method == "OPTIONS":
+            self._respond(200, request.sequence, [("Public", _METHODS)])
         elif handler is None:
             self._respond(501, request.sequence)
-        elif request.method != "OPTIONS" and not self._is_authorized(request):
-            authenticator = self._camera.authenticator
+        elif not self._is_authorized(request, stream):
+            authenticator = self._device.authenticator
             self._respond(401, request.sequence, authenticator.challenges() if authenticator else [])
-        elif request.method != "OPTIONS" and not self._is_known(request.url):
+        elif stream is None or self._has(stream, FaultKind.NOT_FOUND):
             self._respond(404, request.sequence)
         else:
-            handler(request)
+            await handler(request, stream)
 
-    def _is_authorized(self, request: Request) -> bool:
-        if self._camera.has_fault(FaultKind.UNAUTHORIZED):
+    def _has(self, stream: Stream, kind: FaultKind) -> bool:
+        return stream.faults.active(kind, self._device.clock.moment(None)) is not None
+
+    def _is_authorized(self, request: Request, stream: Stream | None) -> bool:
+        if stream is not None and self._has(stream, FaultKind.UNAUTHORIZED):
             return False
-        authenticator = self._camera.authenticator
+        authenticator = self._device.authenticator
         return authenticator is None or authenticator.accepts(request.method, request.headers.get("authorization", ""))
-
-    def _is_known(self, url: str) -> bool:
-        _, _, rest = url.partition("://")
-        path = "/" + rest.partition("/")[2].partition("?")[0].rstrip("/")
-        known = {self._camera.path, f"{self._camera.path}/trackID=0"}
-        return path in known and not self._camera.has_fault(FaultKind.NOT_FOUND)
 
     def _respond(
         self, status: int, sequence: str, headers: list[tuple[str, str]] | None = None, body: bytes = b""
     ) -> None:
-        self._writer.write(format_response(status, sequence, headers or [], body))
+        if not self._writer.transport.is_closing():
+            self._writer.write(format_response(status, sequence, headers or [], body))
 
-    def _options(self, request: Request) -> None:
-        self._respond(200, request.sequence, [("Public", _METHODS)])
+    def _offered(self, stream: Stream) -> list[ExtraTrack]:
+        return [track for kind, track in EXTRA_TRACKS.items() if self._has(stream, kind)]
 
-    def _describe(self, request: Request) -> None:
-        camera = self._camera
-        body = describe(camera.clip.codec, camera.clip.units[0].data, address=camera.address)
+    async def _describe(self, request: Request, stream: Stream) -> None:
+        redirect = stream.faults.active(FaultKind.REDIRECT, self._device.clock.moment(None))
+        if redirect is not None:
+            self._respond(302, request.sequence, [("Location", redirect.target)])
+            return
+        look = stream.look(self._device.clock.moment(None))
+        clip = (await stream.clips(self._device.library))[PLAIN if look.is_held else look]
+        assert clip.codec != "mjpeg"
+        extra = [track.description for track in self._offered(stream)]
+        body = describe(clip.codec, clip.units[0].data, address=self._device.address, extra=extra)
         headers = [("Content-Base", request.url.rstrip("/") + "/"), ("Content-Type", "application/sdp")]
         self._respond(200, request.sequence, headers, body)
 
-    def _setup(self, request: Request) -> None:
-        channels = parse_transport(request.headers.get("transport", ""))
-        if channels is None:
+    async def _setup(self, request: Request, stream: Stream) -> None:
+        control = request.control or VIDEO_TRACK
+        extra = next((track for track in EXTRA_TRACKS.values() if track.control == control), None)
+        if extra is not None and extra not in self._offered(stream):
+            self._respond(404, request.sequence)
+            return
+        if self._delivery is None:
+            clips = await stream.clips(self._device.library)
+            self._delivery = Delivery(self._device, stream, clips)
+        elif self._delivery.is_playing or self._delivery.stream is not stream:
+            self._respond(455, request.sequence)
+            return
+        channel = 2 * self._delivery.track_count
+        transport = parse_transport(request.headers.get("transport", ""), free_channel=channel)
+        opened = await self._open(transport)
+        if opened is None:
             self._respond(461, request.sequence)
             return
-        self._channels = channels
-        transport = f"RTP/AVP/TCP;unicast;interleaved={channels[0]}-{channels[1]}"
+        sink, answer = opened
+        self._delivery.set_up(extra, sink)
         session = f"{self._id};timeout={SESSION_TIMEOUT_SECONDS}"
-        self._respond(200, request.sequence, [("Transport", transport), ("Session", session)])
+        self._respond(200, request.sequence, [("Transport", answer), ("Session", session)])
 
-    def _is_in_session(self, request: Request) -> bool:
-        if self._channels is None:
+    async def _open(self, transport: Transport | None) -> tuple[Sink, str] | None:
+        if transport is None:
+            return None
+        if isinstance(transport, Interleaved):
+            channels = transport.rtp, transport.rtcp
+            return InterleavedSink(
+                self._writer, channels
+            ), f"RTP/AVP/TCP;unicast;interleaved={channels[0]}-{channels[1]}"
+        own, client = (self._writer.get_extra_info(name)[0] for name in ("sockname", "peername"))
+        try:
+            sink = await open_udp(own, client, (transport.rtp, transport.rtcp))
+        except OSError:
+            return None
+        ports = f"client_port={transport.rtp}-{transport.rtcp};server_port={sink.ports[0]}-{sink.ports[1]}"
+        return sink, f"RTP/AVP;unicast;{ports}"
+
+    def _in_session(self, request: Request) -> Delivery | None:
+        if self._delivery is None:
             self._respond(455, request.sequence)
-            return False
+            return None
         if request.headers.get("session", "").partition(";")[0] != self._id:
             self._respond(454, request.sequence)
-            return False
-        return True
+            return None
+        return self._delivery
 
-    def _play(self, request: Request) -> None:
-        if not self._is_in_session(request):
+    async def _play(self, request: Request, stream: Stream) -> None:
+        delivery = self._in_session(request)
+        if delivery is None:
             return
         self._respond(200, request.sequence, [("Session", self._id), ("Range", "npt=now-")])
-        if self._playing:
-            return
-        self._playing = True
-        log.info("simulator.session_started", path=self._camera.path)
-        if self._camera.has_fault(FaultKind.HANG_AFTER_PLAY):
-            return
-        self._playhead.add(self)
-        fault = self._camera.fault
-        if fault is not None and fault.after_seconds:
-            act = self._reset if fault.kind is FaultKind.RESET_AFTER else self._resize
-            self._timer = asyncio.get_running_loop().call_later(fault.after_seconds, act)
+        if not delivery.is_playing:
+            delivery.start(self.reset)
+            log.info("simulator.session_started", path=stream.path)
 
-    def _keep_alive(self, request: Request) -> None:
+    async def _keep_alive(self, request: Request, _stream: Stream) -> None:
         self._respond(200, request.sequence, [("Session", self._id)])
 
-    def _teardown(self, request: Request) -> None:
-        if self._is_in_session(request):
+    async def _teardown(self, request: Request, _stream: Stream) -> None:
+        if self._in_session(request) is not None:
             self._stop()
             self._respond(200, request.sequence)
 
-    def _resize(self) -> None:
-        if self._camera.resized is not None:
-            self._playhead.remove(self)
-            self._playhead, self._awaits_key = self._camera.resized, True
-            self._playhead.add(self)
+    async def _cut(self) -> None:
+        """Cut the connection when the device goes off the network."""
+        await self._device.cut(self._device.faults, CUTS - {FaultKind.RESET}, None)
+        self.reset()
 
-    def _reset(self) -> None:
-        connection = self._writer.get_extra_info("socket")
-        # With linger 0 the kernel sends RST instead of FIN.
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self._stop()
-        self._writer.transport.abort()
+    def reset(self) -> None:
+        """End the connection with RST."""
+        reset(self._writer.transport)
 
     def _stop(self) -> None:
-        self._playhead.remove(self)
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._packetizer is not None:
-            self._packetizer.close()
-            self._packetizer = None
-        if self._playing:
-            self._playing = False
-            log.info("simulator.session_ended", path=self._camera.path)
-
-    def show(self, unit: DueUnit) -> None:
-        """Send one access unit (the playhead calls this)."""
-        if self._writer.transport.get_write_buffer_size() > MAX_BUFFERED_BYTES:
-            self._awaits_key = True
-        if self._awaits_key and not unit.unit.is_key:
-            return
-        self._awaits_key = False
-        if self._packetizer is None:
-            self._packetizer = Packetizer(unit.clip.codec, width=unit.clip.width, height=unit.clip.height)
-            self._first_due = unit.due
-        timestamp = round((unit.due - self._first_due) * CLOCK_RATE)
-        self._writer.write(b"".join(map(self._interleaved, self._packetizer.packets(unit.unit, timestamp))))
-
-    def _interleaved(self, packet: bytes) -> bytes:
-        rtp, rtcp = self._channels or (0, 1)
-        channel = rtcp if is_rtcp(packet) else rtp
-        if channel == rtp and self._camera.has_fault(FaultKind.GARBAGE):
-            noise = self._camera.random_source.randbytes(len(packet) - _RTP_HEADER_BYTES)
-            packet = packet[:_RTP_HEADER_BYTES] + noise
-        return struct.pack(">cBH", b"$", channel, len(packet)) + packet
+        if self._delivery is not None:
+            was_playing = self._delivery.is_playing
+            self._delivery.stop()
+            if was_playing:
+                log.info("simulator.session_ended", path=self._delivery.stream.path)
+            self._delivery = None

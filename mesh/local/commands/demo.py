@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from mesh.local.demo.display import show, summarise
-from mesh.local.demo.registration import DEVICE_PREFIX, CameraRecord, Registrar
+from mesh.local.demo.registration import DEVICE_PREFIX, CameraRecord, open_registrar
 from mesh.local.demo.scene import scene_of
 from mesh.local.demo.sources import FileSource, Source, parse_source
 from mesh.local.demo.tally import Tally
@@ -25,7 +25,6 @@ from mesh.local.runner import LocalMesh, last_words
 from mesh.local.sample import ensure_sample
 from mesh.local.state import StateFolder
 from mesh.local.terminal import OUT, log_to, run, say, state_option
-from mesh.rpc.channel import open_channel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,10 +73,8 @@ async def _demo(
         async with LocalMesh(state, options, say) as mesh:
             cameras = [await _camera(mesh, number, source) for number, source in enumerate(sources, 1)]
             await mesh.start_services()
-            administrator = mesh.settings_of("administrator/local")
-            target = mesh.environments.target("registry")
-            async with open_channel(target, administrator, peer="service/registry") as channel:
-                await Registrar(channel).register(cameras)
+            async with open_registrar(mesh.environments.target("registry"), mesh.settings_of) as registrar:
+                await registrar.register(cameras)
             if console:
                 OUT.print(f"console: {mesh.console_url}", soft_wrap=True)
             tally = Tally({camera.optic: camera.display_name for camera in cameras}, time.time())

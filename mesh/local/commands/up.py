@@ -51,6 +51,7 @@ def print_endpoints(mesh: LocalMesh) -> None:
         table.add_row(service, mesh.environments.target(service), f"http://{health}/metrics")
     OUT.print(table)
     OUT.print(f"console       {mesh.console_url}", soft_wrap=True)
+    OUT.print(f"register      http://{mesh.environments.web('registry')}/", soft_wrap=True)
     OUT.print(f"certificates  {mesh.state.path / 'certificates'}", soft_wrap=True)
     OUT.print(f"addresses     {mesh.state.path / 'endpoints.json'}", soft_wrap=True)
     OUT.print(f"logs          {mesh.state.logs}", soft_wrap=True)

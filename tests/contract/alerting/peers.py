@@ -10,9 +10,9 @@ from argo.anonymizer.v1 import live_view_service_pb2 as live_v1
 from argo.anonymizer.v1 import live_view_service_pb2_grpc as live_grpc
 from argo.camera_gateway.v1 import gateway_service_pb2 as gateway_v1
 from argo.camera_gateway.v1 import gateway_service_pb2_grpc as gateway_grpc
+from argo.registry.v1 import admission_pb2, site_pb2
 from argo.registry.v1 import registry_service_pb2 as registry_v1
 from argo.registry.v1 import registry_service_pb2_grpc as registry_grpc
-from argo.registry.v1 import site_pb2
 from mesh.rpc.server import GrpcServer
 from tests.integration.alerting.support import OPTIC
 
@@ -58,7 +58,19 @@ class Registry(registry_grpc.RegistryServiceServicer):
     async def ListOptics(self, request: registry_v1.ListOpticsRequest, _context: Any) -> Any:  # noqa: N802
         assert request.parent == "devices/-"
         quiet = site_pb2.Optic(name="devices/alimonda/optics/south", display_name="South <img src=x>")
-        single = site_pb2.Optic(name="devices/single/optics/main", display_name="Pole 4")
+        single = site_pb2.Optic(
+            name="devices/single/optics/main",
+            display_name="Pole 4",
+            refusals=[
+                admission_pb2.Refusal(reason=reason, description=f"refused <{number}>")
+                for number, reason in enumerate(
+                    (
+                        admission_pb2.Refusal.REASON_DPIA_REFERENCE_MISSING,
+                        admission_pb2.Refusal.REASON_SIGN_REFERENCE_MISSING,
+                    )
+                )
+            ],
+        )
         return registry_v1.ListOpticsResponse(optics=[site_pb2.Optic(name=OPTIC, display_name="North"), quiet, single])
 
 

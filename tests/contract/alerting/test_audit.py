@@ -155,7 +155,7 @@ async def test_the_log_is_read_in_pages_and_with_a_reason(connect: Connect) -> N
 
 async def test_coverage_that_nobody_reported_is_said_to_be_unknown(connect: Connect) -> None:
     stub = CoverageServiceStub(await connect("operator/rossi"))
-    request = coverage_v1.ListCoverageRequest(optics=[OPTIC])
+    request = coverage_v1.ListCoverageRequest(optics=[OPTIC], reason="shift")
     request.start_time.FromDatetime(datetime.now(UTC) - timedelta(hours=1))
     request.end_time.FromDatetime(datetime.now(UTC))
 

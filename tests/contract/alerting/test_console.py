@@ -231,10 +231,16 @@ async def test_the_board_names_the_optics_and_says_what_is_unknown(signed_in: ai
             found: list[dict[str, Any]] = (await response.json())["optics"]
             return found
 
-    await until(rows, lambda found: [row["state"] for row in found] == ["streaming", "unknown", "unknown"])
+    await until(rows, lambda found: [row["state"] for row in found] == ["streaming", "unknown", "refused"])
     north, south, single = await rows()
     assert (north["label"], north["site"]) == ("Pole 3, North", "Giardini Alimonda")
     assert single["label"] == "Pole 4"
+    # Every reason at once, in words.
+    assert single["refusals"] == [
+        {"reason": "DPIA_REFERENCE_MISSING", "description": "refused <0>"},
+        {"reason": "SIGN_REFERENCE_MISSING", "description": "refused <1>"},
+    ]
+    assert north["refusals"] == south["refusals"] == []
     assert south["coverage"] == {"analysed": 0, "received": 0, "lost": 0, "unknown": 1}
 
 

@@ -99,6 +99,10 @@ async def test_an_operator_signs_in_sees_an_alert_explained_and_takes_it_on(
         # What the registry says is shown, never run.
         await page.until("document.querySelector('#optics').innerText.includes('<img src=x>')")
         assert await page.value("document.querySelectorAll('#optics img').length") == 0
+        refused = "[...document.querySelectorAll('[data-state=refused]:has(.refusals) .refusals li')]"
+        await page.until(f"{refused}.length === 2")
+        assert await page.value(f"{refused}.map((item) => item.innerText)") == ["refused <0>", "refused <1>"]
+        assert await page.value("document.querySelector('#streaming-count').innerText") == "1 of 3, 1 refused"
 
         await parts.consumers.take_events(batch(event(place_display_name="the <b>lawn</b>")), delivery())
         await page.until("document.querySelectorAll('.alert').length === 1")

@@ -234,3 +234,17 @@ async def test_viewings_are_listed_in_pages_without_their_tokens(authority: Cert
 
     assert {each.name for each in listed} == made
     assert all(not each.token for each in listed)
+
+
+async def test_only_those_whom_the_policy_names_may_watch(authority: CertificateAuthority) -> None:
+    async with harness.running(authority) as anonymizer, feeding(anonymizer):
+        for viewer in ("operator/rossi", "supervisor/bianchi", "tenants/carabinieri/operator/verdi"):
+            await permit(anonymizer, viewer=viewer)
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await permit(anonymizer, viewer="mobility/neri")
+        with pytest.raises(grpc.aio.AioRpcError) as malformed:
+            await permit(anonymizer, viewer="rossi")
+
+    assert refused.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    assert "operator" in (refused.value.details() or "")
+    assert malformed.value.code() is grpc.StatusCode.INVALID_ARGUMENT

@@ -36,10 +36,11 @@ def optic(name: str = "one", **fields: Any) -> lease.OpticConfiguration:
     return lease.OpticConfiguration(optic=f"{DEVICE}/optics/{name}", version=1, site="sites/square", **fields)
 
 
-def device_lease(address: str, *optics: lease.OpticConfiguration, seconds: float = 60.0) -> lease.DeviceLease:
-    return lease.DeviceLease(
-        device=DEVICE, expire_time=timestamp(time.time() + seconds), address=address, credentials="cam", optics=optics
-    )
+def device_lease(
+    address: str, *optics: lease.OpticConfiguration, seconds: float = 60.0, **fields: Any
+) -> lease.DeviceLease:
+    values = {"device": DEVICE, "credentials": "cam", "expire_time": timestamp(time.time() + seconds), **fields}
+    return lease.DeviceLease(address=address, optics=optics, **values)
 
 
 class Detector(detection_service_pb2_grpc.DetectionServiceServicer):

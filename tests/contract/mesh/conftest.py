@@ -7,9 +7,11 @@ import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 
 from mesh import testing
+from mesh.settings import ServiceSettings
+from tests.contract.mesh.support import PEER
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from mesh.authority import CertificateAuthority
@@ -92,3 +94,16 @@ def echo() -> Echo:
 @pytest.fixture
 def stub_of() -> type[EchoStub]:
     return EchoStub
+
+
+@pytest.fixture
+async def server(authority: CertificateAuthority, echo: Echo) -> AsyncIterator[GrpcServer]:
+    async with testing.serving(testing.settings_of(authority, PEER, ServiceSettings), echo.register) as running:
+        yield running
+
+
+@pytest.fixture
+async def stub(server: GrpcServer, authority: CertificateAuthority, stub_of: type[EchoStub]) -> AsyncIterator[EchoStub]:
+    caller = "service/detector"
+    async with testing.calling(server, authority, caller, peer=PEER, settings_type=ServiceSettings) as channel:
+        yield stub_of(channel)

@@ -7,7 +7,7 @@ import contextlib
 import ipaddress
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,23 +28,16 @@ from argo.registry.v1 import (
     registry_service_pb2_grpc,
 )
 from mesh import postgres
-from mesh.audit import AuditLog
 from mesh.authority import CertificateAuthority
 from mesh.embedded import EmbeddedPostgres
 from mesh.postgres import Pool
 from mesh.rpc.server import GrpcServer
 from mesh.testing import calling, serving, settings_of
-from registry import lease_service, service, sql
+from registry import sql
+from registry.assembly import assemble
 from registry.domain.network import CameraNetworks
-from registry.fleet import Fleet
-from registry.lease_service import LeaseServicer
-from registry.lease_store import LeaseStore
 from registry.leases import LeaseDesk
-from registry.metrics import RegistryMetrics
-from registry.permissions import POLICY
-from registry.service import RegistryServicer
 from registry.settings import RegistrySettings
-from registry.store import RecordStore
 from registry.sweep import Sweep
 from registry.watching import OpticWatch
 from tests.unit.registry.lawful import device, optic, site
@@ -53,6 +46,7 @@ pb = registry_service_pb2
 Request = lease_service_pb2.HoldLeasesRequest
 NETWORKS = CameraNetworks((ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00:a::/32")))
 LEASE = timedelta(seconds=2)
+REASON = "delibera 12/2026"
 
 
 async def fresh_database(server: EmbeddedPostgres) -> str:
@@ -95,6 +89,8 @@ class Registry:
     desk: LeaseDesk
     watch: OpticWatch
     clock: Clock
+    services: Sequence[str]
+    metrics: prometheus_client.CollectorRegistry
 
     @contextlib.asynccontextmanager
     async def channel(self, identity: str) -> AsyncIterator[grpc.aio.Channel]:
@@ -110,54 +106,53 @@ class TestSettings(RegistrySettings):
     __test__ = False
     postgres_dsn: pydantic.SecretStr = pydantic.SecretStr("")
     camera_networks: Any = NETWORKS.networks
+    lease_seconds: float = LEASE.total_seconds()
+    sweep_seconds: float = 0.2
+    watch_buffer: int = 64
+    bookmark_seconds: float = 0.3
+    resume_changes: int = 1000
 
 
 @contextlib.asynccontextmanager
 async def running_registry(
-    dsn: str, folder: Path, *, clock: Clock | None = None, networks: CameraNetworks = NETWORKS, **watch: Any
+    dsn: str, folder: Path, *, clock: Clock | None = None, networks: CameraNetworks = NETWORKS, **changes: Any
 ) -> AsyncIterator[Registry]:
-    """Composed as in ``registry.__main__``, with the test's clock, short leases and a quick sweep."""
+    """Assembled as in ``registry.__main__``, with the test's clock, short leases and a quick sweep."""
     authority = CertificateAuthority(folder / "authority")
     clock = clock or Clock()
+    # As a copy they may also be what a real registry would refuse, a buffer of one for example.
+    settings = settings_of(authority, "service/registry", TestSettings).model_copy(
+        update={"camera_networks": networks.networks, "camera_host_names": networks.host_names_allowed} | changes
+    )
+    metrics = prometheus_client.CollectorRegistry()
     async with migrated_pool(dsn) as pool:
-        fleet = Fleet()
-        options = {"buffer": 64, "bookmark_seconds": 0.3, "resume_changes": 1000} | watch
-        optics = OpticWatch(pool, fleet, **options)
-        leases = LeaseStore(pool, duration=LEASE)
-        desk = LeaseDesk(leases, fleet, networks, clock=clock, monotonic=time.monotonic)
-        metrics = RegistryMetrics(prometheus_client.CollectorRegistry())
-        sweep = Sweep(pool, desk, optics, networks, metrics, clock=clock, period_seconds=0.2)
-        records = RegistryServicer(RecordStore(pool, AuditLog(pool)), optics, networks, clock)
-
-        def register(server: GrpcServer) -> None:
-            server.add(registry_service_pb2_grpc.add_RegistryServiceServicer_to_server, records, service.FULL_NAME)
-            gateways = LeaseServicer(desk)
-            server.add(lease_service_pb2_grpc.add_LeaseServiceServicer_to_server, gateways, lease_service.FULL_NAME)
-            server.allow(POLICY)
-
-        await sweep.once()
-        settings = settings_of(authority, "service/registry", TestSettings)
-        async with serving(settings, register) as server:
-            tasks = [asyncio.create_task(sweep.run()), asyncio.create_task(sweep.listen())]
+        parts = assemble(pool, settings, metrics, clock=clock, monotonic=time.monotonic)
+        await parts.sweep.once()
+        async with serving(settings, parts.serve) as server:
+            tasks = [asyncio.create_task(parts.sweep.run()), asyncio.create_task(parts.sweep.listen())]
             try:
-                yield Registry(server, authority, pool, sweep, desk, optics, clock)
+                services = [each.full_name for each in parts.services]
+                yield Registry(server, authority, pool, parts.sweep, parts.desk, parts.watch, clock, services, metrics)
             finally:
-                await optics.drain()
-                await desk.drain()
+                await parts.watch.drain()
+                await parts.desk.drain()
                 for task in tasks:
                     task.cancel()
                 await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class Administrator:
-    """Calls the registry's methods with keyword arguments."""
+    """Calls the registry's methods with keyword arguments; says why where a method asks for it."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub: Any = registry_service_pb2_grpc.RegistryServiceStub(channel)
 
     def __getattr__(self, method: str) -> Callable[..., Any]:
         def call(**arguments: Any) -> Any:
-            return getattr(self._stub, method)(getattr(pb, f"{method}Request")(**arguments))
+            request_type = getattr(pb, f"{method}Request")
+            if "reason" in request_type.DESCRIPTOR.fields_by_name:
+                arguments.setdefault("reason", REASON)
+            return getattr(self._stub, method)(request_type(**arguments))
 
         return call
 

@@ -14,6 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from anonymizer.domain.frame import MaskedFrame, Size
+from anonymizer.domain.holding import Holds
 from anonymizer.domain.segments import SegmentName
 from anonymizer.encoder import Encoder
 from anonymizer.metrics import AnonymizerMetrics
@@ -29,6 +30,7 @@ OPTIC = "devices/piazza-1/optics/north"
 KEY, OTHER_KEY = b"\1" * 32, b"\2" * 32
 WEEK = timedelta(days=7)
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
+NOTHING_HELD = Holds()
 
 
 @pytest.fixture
@@ -190,12 +192,12 @@ async def test_the_week_is_over_and_nothing_is_left(recorder: Recorder, store: R
     record(recorder, 30, start=NOON + timedelta(days=1))
     await recorder.drain()
 
-    before = await store.erase_due(NOON + WEEK - timedelta(microseconds=1))
-    first = await store.erase_due(NOON + WEEK)
+    before = await store.erase_due(NOON + WEEK - timedelta(microseconds=1), NOTHING_HELD)
+    first = await store.erase_due(NOON + WEEK, NOTHING_HELD)
     left = await segments_of(store)
-    rest = await store.erase_due(NOON + timedelta(days=9))
+    rest = await store.erase_due(NOON + timedelta(days=9), NOTHING_HELD)
 
-    assert (before, first, rest) == (0, 1, 1)
+    assert [erasure.segments for erasure in (before, first, rest)] == [0, 1, 1]
     assert [segment.start for segment in left] == [NOON + timedelta(days=1)]
     assert [path for path in folder.rglob("*") if path.is_file()] == []
 
@@ -204,15 +206,15 @@ async def test_a_shorter_term_of_the_policy_holds(recorder: Recorder, store: Rec
     record(recorder, 30, retention=timedelta(hours=1))
     await recorder.drain()
 
-    assert await store.erase_due(NOON + timedelta(minutes=59)) == 0
-    assert await store.erase_due(NOON + timedelta(hours=1)) == 1
+    assert (await store.erase_due(NOON + timedelta(minutes=59), NOTHING_HELD)).segments == 0
+    assert (await store.erase_due(NOON + timedelta(hours=1), NOTHING_HELD)).segments == 1
 
 
 async def test_a_segment_that_was_erased_is_not_found(recorder: Recorder, store: RecordingStore) -> None:
     record(recorder, 30)
     await recorder.drain()
     segment, *_ = await segments_of(store)
-    await store.erase_due(NOON + WEEK)
+    await store.erase_due(NOON + WEEK, NOTHING_HELD)
 
     with pytest.raises(NotFound):
         await store.read(segment)

@@ -12,13 +12,16 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from argo.camera_gateway.v1 import gateway_service_pb2 as gateway
-from camera_gateway.decoding import Sampler
+from camera_gateway.access import Access
 from camera_gateway.domain.liveness import Reason
-from camera_gateway.domain.motion import MotionGate
 from camera_gateway.metrics import GatewayMetrics
-from camera_gateway.rtsp.source import RtspSource
+from camera_gateway.pipeline import Decoding
+from camera_gateway.rtsp.address import Dialling
+from camera_gateway.rtsp.source import RtspSource, Transport
+from camera_gateway.rtsp.trust import CameraTrust
 from camera_gateway.sources import Listener, SourceError
 from camera_gateway.tally import Tally
+from camera_gateway.views import Views
 from tests.contract.camera_gateway.cameras import faulty_camera, write_clip
 from tests.contract.camera_gateway.far_ends import device_lease, eventually, optic
 from tests.contract.camera_gateway.gateway import NOWHERE, session_when, world
@@ -167,11 +170,10 @@ async def test_a_name_that_changes_its_mind_changes_nothing(tmp_path: Path) -> N
         source = RtspSource(
             address.replace("127.0.0.1", "camera.invalid"),
             "/stream",
-            credentials=lambda: None,
-            allowed=[ipaddress.ip_network("127.0.0.0/8")],
-            pool=ThreadPoolExecutor(1),
-            make_sampler=lambda: Sampler(MotionGate(5.0), 640),
-            resolver=resolver,
+            transport=Transport.TCP,
+            access=Access(credentials=lambda: None, trust=CameraTrust),
+            dialling=Dialling([ipaddress.ip_network("127.0.0.0/8")], resolver),
+            decoding=Decoding(ThreadPoolExecutor(1), Views()),
         )
         listener = Tally("devices/cam/optics/one", GatewayMetrics(CollectorRegistry()))
         # The first dial reaches the server, whose name no resolver knows: the address that was checked was dialled.

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
 from contextlib import asynccontextmanager
 from fractions import Fraction
@@ -14,6 +15,8 @@ from aiortc.mediastreams import AudioStreamTrack, VideoStreamTrack
 
 from argo.camera_gateway.v1 import gateway_service_pb2 as gateway
 from argo.registry.v1 import site_pb2
+from camera_gateway.whip import WhipSession
+from mesh.ice import offer_loopback
 from tests.contract.camera_gateway.cameras import moving_square
 from tests.contract.camera_gateway.far_ends import device_lease, eventually, optic
 from tests.contract.camera_gateway.gateway import NOWHERE, World, session_when, world
@@ -183,3 +186,65 @@ async def test_a_withdrawn_lease_ends_the_publisher(tmp_path: Path) -> None:
         await publisher.close()
 
     assert status == 401
+
+
+async def test_a_publisher_that_never_connects_is_ended_and_another_may_come(tmp_path: Path) -> None:
+    async with publishing_optic(tmp_path, first_frame_seconds=1.0) as running:
+        mute = Publisher(running)
+        # Its candidates are left out of the offer and it never checks: no road leads to it.
+        mute.peer.addTransceiver("video", direction="sendonly")
+        offer = await mute.peer.createOffer()
+        headers = {**mute.headers, "Content-Type": "application/sdp"}
+        async with (
+            aiohttp.ClientSession() as http,
+            http.post(mute.url, data=offer.sdp, headers=headers) as response,
+        ):
+            status = response.status
+        await session_when(running, lambda session: session.reason == "NO_FIRST_FRAME")
+        await session_when(running, lambda session: session.state == Session.STATE_CONNECTING)
+        publisher = Publisher(running)
+        again = await publisher.publish()
+        await publisher.close()
+        await mute.close()
+
+    assert (status, again) == (201, 201)
+
+
+async def test_a_publisher_outside_the_camera_networks_is_refused(tmp_path: Path) -> None:
+    async with publishing_optic(tmp_path, camera_networks=(ipaddress.ip_network("127.0.0.2/32"),)) as running:
+        publisher = Publisher(running)
+        status = await publisher.publish()
+        await publisher.close()
+
+    assert status == 403
+
+
+@pytest.mark.parametrize(("network", "connects"), [("127.0.0.0/8", True), ("10.0.0.0/8", False)])
+async def test_a_check_from_outside_the_camera_networks_makes_no_candidate(
+    network: str,
+    connects: bool,  # noqa: FBT001
+) -> None:
+    """The offer names no candidate; the publisher's checks come all the same."""
+    offer_loopback()
+    peer = RTCPeerConnection()
+    peer.addTrack(Square())
+    await peer.setLocalDescription(await peer.createOffer())
+    session = WhipSession([ipaddress.ip_network(network)])
+    without = "\r\n".join(line for line in peer.localDescription.sdp.splitlines() if "candidate" not in line) + "\r\n"
+    answer = await session.answer(without)
+    loopback = "\r\n".join(
+        line for line in answer.splitlines() if not line.startswith("a=candidate:") or " 127.0.0.1 " in line
+    )
+    await peer.setRemoteDescription(RTCSessionDescription(loopback + "\r\n", "answer"))
+
+    if connects:
+        await asyncio.wait_for(session.connected.wait(), 30)
+    else:
+        await eventually(lambda: sum(guard.refused for guard in session.guards) >= 3)
+        assert not session.connected.is_set()
+        assert not any(
+            transceiver.receiver.transport.transport.iceGatherer._connection.remote_candidates
+            for transceiver in session.peer.getTransceivers()
+        )
+    await session.close()
+    await peer.close()

@@ -16,16 +16,27 @@ RATE = 20
 FRAMES = 30
 
 
-def write_video(path: Path, codec: str, *, frames: int = FRAMES, options: dict[str, str] | None = None) -> Path:
-    """Write a video of a bright square that moves to the right, 160x120 pixels, 20 frames a second."""
+def write_video(
+    path: Path,
+    codec: str,
+    *,
+    frames: int = FRAMES,
+    options: dict[str, str] | None = None,
+    size: tuple[int, int] = (160, 120),
+    brightness: int = 40,
+    rate: int = RATE,
+) -> Path:
+    """Write a video of a bright square that moves to the right."""
+    width, height = size
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=RATE, options=options or {})
+        stream = container.add_stream(codec, rate=rate, options=options or {})
         assert isinstance(stream, av.VideoStream)
-        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuvj420p" if codec == "mjpeg" else "yuv420p"
-        stream.time_base = Fraction(1, RATE)
+        stream.width, stream.height, stream.pix_fmt = *size, "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        stream.time_base = Fraction(1, rate)
         for number in range(frames):
-            picture = np.full((120, 160, 3), 40, np.uint8)
-            picture[40:80, 4 * number % 120 : 4 * number % 120 + 40] = 220
+            picture = np.full((height, width, 3), brightness, np.uint8)
+            left = 4 * number % (width - 40)
+            picture[40:80, left : left + 40] = 220
             frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
             frame.pts = number
             for packet in stream.encode(frame):
@@ -52,3 +63,9 @@ def h264_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def long_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """More frames than any machine works through while a test looks at one process of it."""
     return write_video(tmp_path_factory.mktemp("video") / "day.avi", "mpeg4", frames=6000)
+
+
+@pytest.fixture(scope="session")
+def brisk_video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixty frames in six tenths of a second: tests of the camera's faults need not wait for pictures."""
+    return write_video(tmp_path_factory.mktemp("video") / "brisk.avi", "mpeg4", frames=60, rate=100)

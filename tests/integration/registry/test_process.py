@@ -116,7 +116,13 @@ async def test_migrations_by_command(authority: CertificateAuthority, service_ds
     finally:
         await connection.close()
 
-    assert len({(row["service"], row["name"]) for row in applied}) == len(applied) == 3
+    files = {
+        (service, file.name)
+        for service, folder in (("registry", "registry"), ("audit", "mesh"))
+        for file in (ROOT / folder / "sql" / "migrations").glob("*.sql")
+    }
+    assert {(row["service"], row["name"]) for row in applied} == files
+    assert len(applied) == len(files)
 
 
 async def test_a_wrong_environment_is_explained(authority: CertificateAuthority) -> None:

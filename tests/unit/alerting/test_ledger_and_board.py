@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerting.domain.board import Place, Session, SessionState, Shares, board, shares
+from alerting.domain.board import Place, Refusal, Session, SessionState, Shares, board, shares
 from alerting.domain.coverage import Gap, OpticCoverage, Seconds, merge_gaps
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -69,3 +69,25 @@ def test_the_board_shows_optics_nobody_speaks_of_and_optics_nobody_registered() 
 
     assert [(row.place.label, row.session) for row in rows] == [("new, a", session), ("Old", None)]
     assert {row.shares for row in rows} == {Shares(0, 0, 0, 1)}
+
+
+@pytest.mark.parametrize(
+    ("refusals", "said", "state"),
+    [
+        ((), None, SessionState.UNKNOWN),
+        ((Refusal("SITE_MISSING", "set its site"),), None, SessionState.REFUSED),
+        # The gateway is nearer to the pictures: while it streams, that is what is shown, beside the reasons.
+        ((Refusal("SITE_MISSING", "set its site"),), SessionState.STREAMING, SessionState.STREAMING),
+        ((), SessionState.REFUSED, SessionState.REFUSED),
+    ],
+)
+def test_an_optic_that_no_gateway_may_have_is_refused_and_not_unknown(
+    refusals: tuple[Refusal, ...], said: SessionState | None, state: SessionState
+) -> None:
+    place = Place("devices/a/optics/a", "A", "Site", refusals)
+    sessions = {} if said is None else {place.optic: Session(place.optic, said, "", "", NOW, 0, 0)}
+
+    (row,) = board([place], sessions, [], WINDOW)
+
+    assert row.state is state
+    assert row.place.refusals == refusals

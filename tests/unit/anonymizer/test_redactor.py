@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from anonymizer.domain.frame import Basis, Frame, MaskedFrame, Planes, Size, UnsupportedFrameError
 from anonymizer.domain.redactor import Redactor
-from anonymizer.domain.silhouette import PALETTE
-from anonymizer.domain.verdict import Verdict
+from anonymizer.domain.silhouette import PALETTE, surroundings_of
+from anonymizer.domain.verdict import ObjectClass, Verdict
 from tests.unit.anonymizer.streets import PERIOD, RULES, SIZE, Person, Street, likeness, verdict
 
 PERSON = Person(48, 32)
@@ -329,3 +329,34 @@ def test_the_clock_that_jumps_back_shows_nobody() -> None:
     masked = redactor.redact(early, verdict(early, PERSON))
 
     assert abs(shown(masked, frame)) < 0.2
+
+
+def test_a_withheld_picture_is_masked_whole_and_learned_anew_afterwards() -> None:
+    street, redactor = Street(), Redactor(RULES)
+    assert learned(street, redactor).masked_fraction < 1.0
+
+    redactor.withhold(whole_picture=True)
+    withheld = [redactor.redact(frame := street.frame(), verdict(frame)) for _ in range(LEARNED)]
+    redactor.withhold(whole_picture=False)
+    first = redactor.redact(frame := street.frame(), verdict(frame))
+
+    assert {masked.basis for masked in withheld} == {Basis.WHOLE_PICTURE}
+    assert all(np.ptp(plane) == 0 for plane in (withheld[-1].planes.luma, withheld[-1].planes.red))
+    assert first.masked_fraction == 1.0
+    assert learned(street, redactor).masked_fraction < 1.0
+
+
+def test_boxes_hide_the_shape() -> None:
+    street, redactor = Street(), Redactor(RULES)
+    learned(street, redactor)
+    frame = street.frame(PERSON)
+    silhouette = redactor.redact(frame, verdict(frame, PERSON))
+
+    redactor.boxes = True
+    frame = street.frame(PERSON)
+    box = redactor.redact(frame, verdict(frame, PERSON))
+
+    shade = PALETTE[surroundings_of(ObjectClass.PERSON)][0]
+    shaded = [np.count_nonzero(masked.planes.luma == shade) for masked in (silhouette, box)]
+    assert shaded[0] > shaded[1] + 100
+    assert shown(box, frame) == 0.0

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from camera_gateway.domain import networks
-from camera_gateway.domain.clock import CaptureClock, SenderReport, TimeSource
 from camera_gateway.domain.coverage import CoverageLedger, Stage
 from camera_gateway.domain.leases import LeaseTable
 from camera_gateway.domain.motion import MotionGate
@@ -80,49 +79,6 @@ def test_a_name_with_any_address_outside_is_refused(resolved: list[str]) -> None
 
 def test_the_address_that_was_checked_is_the_one_to_dial() -> None:
     assert networks.choose("camera", ["::ffff:10.1.2.3"], ALLOWED) == "10.1.2.3"
-
-
-# --- clock
-
-
-def test_without_reports_the_arrival_is_the_capture_time() -> None:
-    time = CaptureClock(90_000).capture_time(1234, 1000.0)
-
-    assert (time.seconds, time.source) == (1000.0, TimeSource.ARRIVAL)
-    assert time.uncertainty > 0
-
-
-@pytest.mark.parametrize("start", [0, 0xFFFF_FF00])
-def test_a_report_gives_the_camera_s_time_also_across_the_wrap(start: int) -> None:
-    clock = CaptureClock(90_000)
-    clock.on_sender_report(SenderReport(2_208_988_800 + 1000.0, start))
-
-    time = clock.capture_time((start + 45_000) % 2**32, 1000.6)
-
-    assert time.seconds == pytest.approx(1000.5)
-    assert time.source is TimeSource.SENDER_REPORT
-    assert time.uncertainty >= 0.1
-    assert clock.offset == pytest.approx(0.1)
-
-
-@pytest.mark.parametrize("wrong_by", [-3600.0, -6.0, 1.0, 1e9])
-def test_a_wrong_clock_is_not_believed(wrong_by: float) -> None:
-    clock = CaptureClock(90_000)
-    clock.on_sender_report(SenderReport(2_208_988_800 + 1000.0 + wrong_by, 0))
-
-    time = clock.capture_time(0, 1000.0)
-
-    assert (time.seconds, time.source) == (1000.0, TimeSource.ARRIVAL)
-    assert clock.offset == pytest.approx(-wrong_by)
-
-
-@given(st.lists(st.floats(0, 4.9), min_size=1))
-def test_accepted_times_only_grow(arrivals: list[float]) -> None:
-    clock = CaptureClock(90_000)
-    accepted = [time for time in arrivals if clock.advances(CaptureClock(90_000).capture_time(0, time))]
-
-    assert accepted == sorted(set(accepted))
-    assert accepted
 
 
 # --- coverage

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from camera_gateway.rtsp import sdp
+from camera_gateway.rtsp.address import CameraAddress
 from camera_gateway.rtsp.authentication import Authenticator, Credentials
 from camera_gateway.rtsp.depacketizer import START_CODE, AccessUnit, Depacketizer
 from camera_gateway.rtsp.messages import (
@@ -24,7 +25,6 @@ from camera_gateway.rtsp.messages import (
     format_request,
 )
 from camera_gateway.rtsp.rtp import RtpPacket, parse_rtp, parse_sender_report
-from camera_gateway.rtsp.source import CameraAddress, split_address
 
 # --- messages
 
@@ -93,7 +93,7 @@ def test_the_digest_of_rfc_2617_section_3_5() -> None:
         'Digest realm="testrealm@host.com", qop="auth,auth-int", nonce="dcd98b7102dd2f0e8b11d0f600bfb0c093", '
         'opaque="5ccc069c403ebaf9f0171e9517f40e41"'
     )
-    auth = Authenticator(Credentials("Mufasa", "Circle Of Life"), lambda: "0a4f113b")
+    auth = Authenticator(Credentials("Mufasa", "Circle Of Life"), lambda: "0a4f113b", encrypted=False)
 
     assert auth.challenge([challenge])
     header = auth.authorization("GET", "/dir/index.html")
@@ -105,7 +105,7 @@ def test_the_digest_of_rfc_2617_section_3_5() -> None:
 
 
 def test_digest_is_preferred_to_basic_whatever_their_order() -> None:
-    auth = Authenticator(Credentials("u", "p"), lambda: "c")
+    auth = Authenticator(Credentials("u", "p"), lambda: "c", encrypted=False)
 
     assert auth.challenge(['Basic realm="x"', 'Digest realm="x", nonce="n"'])
 
@@ -113,7 +113,7 @@ def test_digest_is_preferred_to_basic_whatever_their_order() -> None:
 
 
 def test_basic() -> None:
-    auth = Authenticator(Credentials("Aladdin", "open sesame"), lambda: "c")
+    auth = Authenticator(Credentials("Aladdin", "open sesame"), lambda: "c", encrypted=True)
 
     assert auth.authorization("DESCRIBE", "rtsp://c/") is None
     assert auth.challenge(['Basic realm="x"'])
@@ -121,8 +121,26 @@ def test_basic() -> None:
     assert not auth.challenge(['Basic realm="x"'])
 
 
+def test_basic_in_clear_text_needs_leave() -> None:
+    without = Authenticator(Credentials("u", "p"), lambda: "c", encrypted=False)
+    with_leave = Authenticator(Credentials("u", "p", plain_basic=True), lambda: "c", encrypted=False)
+
+    assert not without.challenge(['Basic realm="x"'])
+    assert without.basic_refused
+    assert without.authorization("DESCRIBE", "rtsp://c/") is None
+    assert with_leave.challenge(['Basic realm="x"'])
+
+
+def test_who_answered_digest_once_is_not_talked_into_basic() -> None:
+    auth = Authenticator(Credentials("u", "p"), lambda: "c", encrypted=True)
+    auth.challenge(['Digest realm="x", nonce="n"'])
+
+    assert not auth.challenge(['Basic realm="x"'])
+    assert (auth.authorization("PLAY", "rtsp://c/") or "").startswith("Digest ")
+
+
 def test_a_refused_digest_is_not_tried_again_but_a_stale_nonce_is() -> None:
-    auth = Authenticator(Credentials("u", "p"), lambda: "c")
+    auth = Authenticator(Credentials("u", "p"), lambda: "c", encrypted=False)
 
     assert auth.challenge(['Digest realm="x", nonce="n1"'])
     assert not auth.challenge(['Digest realm="x", nonce="n2"'])
@@ -133,7 +151,7 @@ def test_a_refused_digest_is_not_tried_again_but_a_stale_nonce_is() -> None:
     "challenge", ["", "Bearer", 'Digest realm="x", nonce="n", algorithm=SHA-512', "Digest realm=x"]
 )
 def test_an_unknown_challenge_is_not_answered(challenge: str) -> None:
-    assert not Authenticator(Credentials("u", "p"), lambda: "c").challenge([challenge])
+    assert not Authenticator(Credentials("u", "p"), lambda: "c", encrypted=False).challenge([challenge])
 
 
 def test_credentials_do_not_show() -> None:
@@ -349,22 +367,35 @@ def test_no_payload_makes_the_depacketizer_fail(payloads: list[bytes], decoder: 
     ],
 )
 def test_addresses_of_the_registry(text: str, expected: tuple[str, int]) -> None:
-    assert split_address(text) == expected
+    address = CameraAddress.of_device("rtsp", text, "/")
+
+    assert (address.host, address.port) == expected
 
 
 @pytest.mark.parametrize("text", ["", "camera:", "camera:http", "[fd00::1]:x"])
 def test_an_address_that_cannot_be_read_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"host|int"):
-        split_address(text)
+        CameraAddress.of_device("rtsp", text, "/")
 
 
-def test_a_camera_url_holds_no_credentials() -> None:
-    address = CameraAddress.parse("rtsp://user:canary@[fd00::1]:8554/path?x=1")
+HERE = CameraAddress("rtsp", "10.0.0.1", 554, "/stream")
+
+
+def test_a_redirect_s_credentials_are_left_out() -> None:
+    address = HERE.redirected("rtsp://user:canary@[fd00::1]:8554/path?x=1")
 
     assert address.url == "rtsp://[fd00::1]:8554/path?x=1"
 
 
-@pytest.mark.parametrize("url", ["http://10.0.0.1/", "rtsp:///x", "x", ""])
+def test_a_redirect_may_lead_into_encryption_and_not_out_of_it() -> None:
+    inside = HERE.redirected("rtsps://10.0.0.1/x")
+
+    assert (inside.port, inside.encrypted) == (322, True)
+    with pytest.raises(ValueError, match="protocol"):
+        inside.redirected("rtsp://10.0.0.1/x")
+
+
+@pytest.mark.parametrize("url", ["http://10.0.0.1/", "rtsp:///x", "x", "", "rtsp://[", "rtsp://10.0.0.1:port/"])
 def test_what_is_no_rtsp_url_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="RTSP"):
-        CameraAddress.parse(url)
+    with pytest.raises(ValueError, match=r"protocol|IPv6|[Pp]ort"):
+        HERE.redirected(url)

@@ -26,6 +26,12 @@ def card_for(data: bytes) -> cards.Card:
     return card.model_copy(update={"file": file})
 
 
+def default_source() -> cards.NpmSource:
+    source = cards.find_card(cards.DEFAULT_MODEL).source
+    assert isinstance(source, cards.NpmSource)
+    return source
+
+
 def archive(path: Path, files: dict[str, bytes]) -> Path:
     with tarfile.open(path, "w:gz") as package:
         for name, data in files.items():
@@ -46,7 +52,7 @@ def test_every_card_pins_a_source_and_a_file() -> None:
     found = cards.all_cards()
 
     assert cards.DEFAULT_MODEL in found
-    assert all(name == card.name and card.source.version for name, card in found.items())
+    assert all(name == card.name and isinstance(card.source, cards.NpmSource) for name, card in found.items())
     assert all(card.thresholds.masking <= card.thresholds.tracking <= card.thresholds.events for card in found.values())
 
 
@@ -109,7 +115,7 @@ def test_only_the_named_files_of_a_package_are_read(tmp_path: Path) -> None:
 def test_a_package_with_another_integrity_is_refused(tmp_path: Path) -> None:
     package = archive(tmp_path / "p.tgz", {"models/a.json": b"{}"})
     digest = base64.b64encode(hashlib.sha512(package.read_bytes()).digest()).decode()
-    source = cards.find_card(cards.DEFAULT_MODEL).source
+    source = default_source()
     npm.check_integrity(package, source.model_copy(update={"integrity": f"sha512-{digest}"}))
 
     with pytest.raises(WrongDigestError, match="it is not used"):
@@ -131,7 +137,7 @@ def test_what_npm_cannot_do_is_said_plainly(
 ) -> None:
     monkeypatch.setenv("PATH", f"{fake_npm(tmp_path, script)}:/usr/bin:/bin")
     with pytest.raises(FetchError, match=message):
-        npm.fetch(cards.find_card(cards.DEFAULT_MODEL).source)
+        npm.fetch(default_source())
 
 
 def test_without_npm_the_command_says_what_to_install(

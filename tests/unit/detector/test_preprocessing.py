@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector.domain.preprocessing import Placement, Planes, fill
+from detector.domain.preprocessing import Placement, Planes
 
 
 def test_planes_lie_over_the_bytes_of_a_frame() -> None:
@@ -54,9 +54,19 @@ def test_the_whole_frame_comes_back_from_the_whole_network() -> None:
     np.testing.assert_allclose(placement.to_frame(boxes), [[0, 0, 768, 576]] * 2)
 
 
-def test_planes_fill_the_input_each_in_its_channel() -> None:
-    planes = Planes.unpack(4, 4, bytes([200] * 16 + [90] * 4 + [160] * 4))
-    image = np.zeros((3, 32, 64), np.uint8)
-    fill(planes, Placement(4, 4, 64, 32), image)
+@given(
+    frame=st.tuples(st.integers(2, 4000), st.integers(2, 4000)),
+    network=st.tuples(st.integers(32, 1280), st.integers(32, 1280)),
+    centred=st.booleans(),
+)
+def test_a_letterbox_touches_two_edges_and_gives_the_whole_frame_back(
+    frame: tuple[int, int], network: tuple[int, int], *, centred: bool
+) -> None:
+    placement = Placement.letterbox(*frame, *network, centred=centred)
+    width, height = placement.picture
+    inside = [placement.left, placement.top, placement.left + width, placement.top + height]
 
-    assert [np.unique(channel).tolist() for channel in image] == [[200], [90], [160]]
+    assert min(placement.left + placement.right, placement.top + placement.bottom) == 0
+    assert placement.right - placement.left in ({0, 1} if centred else {placement.right})
+    assert placement.bottom - placement.top in ({0, 1} if centred else {placement.bottom})
+    np.testing.assert_allclose(placement.to_frame(np.array([inside], np.float32)), [[0, 0, *frame]], rtol=1e-5)

@@ -1,4 +1,4 @@
-"""The RTSP dialogue's pure parts: requests, transports, faults, authentication, session description."""
+"""The RTSP dialogue's pure parts: requests, transports, authentication, session description."""
 
 from __future__ import annotations
 
@@ -8,8 +8,16 @@ import hashlib
 import pytest
 
 from mesh.local.camera.authentication import REALM, Authenticator
-from mesh.local.camera.faults import Fault, FaultKind, parse_fault
-from mesh.local.camera.rtsp import MalformedRequestError, format_response, parse_request, parse_transport
+from mesh.local.camera.rtsp import (
+    Interleaved,
+    MalformedRequestError,
+    Request,
+    Transport,
+    Unicast,
+    format_response,
+    parse_request,
+    parse_transport,
+)
 from mesh.local.camera.sdp import describe, split_annex_b
 
 SPS = bytes.fromhex("6764001eacd9")
@@ -47,44 +55,50 @@ def test_bad_content_length_is_refused(length: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "channels"),
+    ("header", "transport"),
     [
-        ("RTP/AVP/TCP;unicast;interleaved=4-5", (4, 5)),
-        ("RTP/AVP/TCP;interleaved=6", (6, 7)),
-        ("RTP/AVP/TCP;unicast", (0, 1)),
-        ("RTP/AVP;unicast;client_port=5000-5001, RTP/AVP/TCP;interleaved=2-3", (2, 3)),
-        ("RTP/AVP/UDP;unicast;client_port=5000-5001", None),
+        ("RTP/AVP/TCP;unicast;interleaved=4-5", Interleaved(4, 5)),
+        ("RTP/AVP/TCP;interleaved=6", Interleaved(6, 7)),
+        ("RTP/AVP/TCP;unicast", Interleaved(2, 3)),
+        ("RTP/AVP;unicast;client_port=5000-5001, RTP/AVP/TCP;interleaved=2-3", Unicast(5000, 5001)),
+        ("RTP/AVP;multicast, RTP/AVP/TCP;interleaved=2-3", Interleaved(2, 3)),
+        ("RTP/AVP/UDP;unicast;client_port=5000", Unicast(5000, 5001)),
+        ("rtp/avp;unicast;Client_Port=5000-5003", Unicast(5000, 5003)),
+        ("RTP/AVP;unicast;client_port=0-1", None),
+        ("RTP/AVP;unicast;client_port=65535", None),
+        ("RTP/AVP;multicast;client_port=5000-5001", None),
+        ("RTP/AVP;unicast", None),
+        ("RTP/SAVP;unicast;client_port=5000-5001", None),
         ("RTP/AVP/TCP;interleaved=300-301", None),
         ("RTP/AVP/TCP;interleaved=a-b", None),
+        ("RTP/AVP/TCP;interleaved=\u0661", None),
         ("", None),
     ],
 )
-def test_transport_is_interleaved_or_refused(header: str, channels: tuple[int, int] | None) -> None:
-    assert parse_transport(header) == channels
+def test_first_transport_that_can_be_met_is_taken(header: str, transport: Transport | None) -> None:
+    assert parse_transport(header, free_channel=2) == transport
+
+
+@pytest.mark.parametrize(
+    ("url", "path", "control"),
+    [
+        ("rtsp://a/s", "/s", ""),
+        ("rtsp://a:554/s/1/trackID=2", "/s/1", "trackID=2"),
+        ("rtsps://a/s/?x=/y", "/s", ""),
+        ("rtsp://a", "/", ""),
+        ("*", "/", ""),
+    ],
+)
+def test_url_names_the_stream_and_the_track(url: str, path: str, control: str) -> None:
+    request = Request("SETUP", url, "RTSP/1.0")
+
+    assert (request.stream_path, request.control) == (path, control)
 
 
 def test_response_repeats_the_sequence_and_counts_the_body() -> None:
     response = format_response(200, "3", [("Session", "ab")], b"v=0\r\n")
 
     assert response == b"RTSP/1.0 200 OK\r\nCSeq: 3\r\nSession: ab\r\nContent-Length: 5\r\n\r\nv=0\r\n"
-
-
-@pytest.mark.parametrize(
-    ("words", "fault"),
-    [
-        ("garbage", Fault(FaultKind.GARBAGE)),
-        ("reset-after 3", Fault(FaultKind.RESET_AFTER, 3.0)),
-        ("resize-after=0.5", Fault(FaultKind.RESIZE_AFTER, 0.5)),
-    ],
-)
-def test_fault_is_read(words: str, fault: Fault) -> None:
-    assert parse_fault(words) == fault
-
-
-@pytest.mark.parametrize("words", ["", "melt", "garbage 3", "reset-after", "reset-after x", "reset-after -1"])
-def test_bad_fault_is_refused(words: str) -> None:
-    with pytest.raises(ValueError, match="fault"):
-        parse_fault(words)
 
 
 def _digest(user: str, password: str, nonce: str, method: str, extra: str = "") -> str:

@@ -9,7 +9,7 @@ LEVELS = {"debug", "info", "warning", "error", "exception"}
 
 
 def _sources() -> list[Path]:
-    return sorted([*(ROOT / "mesh").glob("*.py"), *(ROOT / "mesh" / "rpc").glob("*.py")])
+    return sorted(source for folder in (".", "rpc", "audit") for source in (ROOT / "mesh" / folder).glob("*.py"))
 
 
 def _logged() -> dict[str, str]:

@@ -13,6 +13,13 @@ from argo.type.v1 import geometry_pb2
 M = TypeVar("M", bound=Message)
 
 
+def controller(**changes: Any) -> site_pb2.Controller:
+    record = site_pb2.Controller(
+        display_name="Amiat", kind=site_pb2.Controller.KIND_PRIVATE_OWNER, contact="dpo@amiat.example"
+    )
+    return _changed(record, changes)
+
+
 def site(**changes: Any) -> site_pb2.Site:
     record = site_pb2.Site(display_name="Giardini Alimonda", district="7", lot="3bis")
     record.location.latitude, record.location.longitude = 45.0775, 7.7009
@@ -31,7 +38,7 @@ def device(**changes: Any) -> site_pb2.Device:
             purpose=site_pb2.LegalBasis.PURPOSE_URBAN_SECURITY,
             dpia_reference="DPIA 2026/4",
             sign_reference="C-118",
-            controller="Città di Torino",
+            controller="controllers/city",
         ),
     )
     return _changed(record, changes)
@@ -76,10 +83,19 @@ def line(**changes: Any) -> scene_pb2.Line:
     return _changed(scene_pb2.Line(display_name="varco", polyline=polyline((0.25, 0.5), (0.75, 0.5))), changes)
 
 
+def lane(**changes: Any) -> scene_pb2.Lane:
+    record = scene_pb2.Lane(
+        display_name="corsia est",
+        polygon=polygon((0.1, 0.1), (0.3, 0.1), (0.3, 0.9), (0.1, 0.9)),
+        course=polyline((0.2, 0.1), (0.2, 0.9)),
+    )
+    return _changed(record, changes)
+
+
 def rule(parent: str = "devices/palo-12/optics/nord", **changes: Any) -> scene_pb2.Rule:
     record = scene_pb2.Rule(
         display_name="attraversamento",
-        mode=scene_pb2.Rule.MODE_LIVE,
+        mode=scene_pb2.Rule.MODE_SHADOW,
         priority=scene_pb2.PRIORITY_MEDIUM,
         line_crossing=scene_pb2.LineCrossing(
             line=f"{parent}/lines/varco", direction=scene_pb2.LineCrossing.DIRECTION_ANY

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -47,7 +48,8 @@ def pairs(count: int, x: float = 0.5) -> list[scene_pb2.CalibrationPoint]:
 
 
 LAWFUL: list[Callable[..., Any]] = [
-    lawful.site, lawful.device, lawful.mobile_device, deployment, lawful.optic, lawful.zone, lawful.line, rule,
+    lawful.controller, lawful.site, lawful.device, lawful.mobile_device, deployment, lawful.optic, lawful.zone,
+    lawful.line, lawful.lane, rule,
 ]  # fmt: skip
 
 
@@ -57,6 +59,10 @@ def test_a_lawful_record_has_no_violation(make: Callable[..., Any]) -> None:
 
 
 WRONG: list[tuple[Callable[..., Any], dict[str, Any], str]] = [
+    (lawful.controller, {"display_name": ""}, "controller.display_name"),
+    (lawful.controller, {"kind": None}, "controller.kind"),
+    (lawful.lane, {"polygon": BOW_TIE}, "lane.polygon"),
+    (lawful.lane, {"course": polyline((0.5, 0.5))}, "lane.course"),
     (lawful.site, {"display_name": ""}, "site.display_name"),
     (lawful.site, {"display_name": "  "}, "site.display_name"),
     (lawful.site, {"display_name": "x" * 501}, "site.display_name"),
@@ -99,6 +105,25 @@ WRONG: list[tuple[Callable[..., Any], dict[str, Any], str]] = [
     (lawful.optic, {"policy": scene_pb2.Policy(analysis_width=7681)}, "optic.policy.analysis_width"),
     (lawful.optic, {"policy": scene_pb2.Policy(maximum_viewers=1001)}, "optic.policy.maximum_viewers"),
     (lawful.optic, {"policy": scene_pb2.Policy(recording=9)}, "optic.policy.recording"),  # type: ignore[arg-type]
+    (lawful.optic, {"policy": scene_pb2.Policy(masking_style=9)}, "optic.policy.masking_style"),  # type: ignore[arg-type]
+    (lawful.optic, {"policy": scene_pb2.Policy(priority=9)}, "optic.policy.priority"),  # type: ignore[arg-type]
+    (lawful.optic, {"policy": scene_pb2.Policy(stream=9)}, "optic.policy.stream"),  # type: ignore[arg-type]
+    (lawful.optic, {"policy": scene_pb2.Policy(stream=scene_pb2.Policy.STREAM_SUB)}, "optic.policy.stream"),
+    (lawful.optic, {"policy": scene_pb2.Policy(heartbeat_frame_rate=5.5)}, "optic.policy.heartbeat_frame_rate"),
+    (
+        lawful.optic,
+        {"policy": scene_pb2.Policy(analysed_frame_rate=2, heartbeat_frame_rate=3)},
+        "optic.policy.heartbeat_frame_rate",
+    ),
+    (lawful.optic, {"policy": scene_pb2.Policy(heartbeat_frame_rate=-1)}, "optic.policy.heartbeat_frame_rate"),
+    (lawful.optic, {"policy": scene_pb2.Policy(viewers=["everybody"])}, "optic.policy.viewers"),
+    (lawful.optic, {"policy": scene_pb2.Policy(viewers=["operator", "operator"])}, "optic.policy.viewers"),
+    (lawful.optic, {"crop": geometry_pb2.Box(width=1, height=0)}, "optic.crop"),
+    (lawful.optic, {"crop": geometry_pb2.Box(left=0.5, width=0.6, height=0.5)}, "optic.crop"),
+    (lawful.optic, {"crop": geometry_pb2.Box(top=-0.1, width=0.5, height=0.5)}, "optic.crop"),
+    (lawful.optic, {"crop": geometry_pb2.Box(left=math.nan, width=0.5, height=0.5)}, "optic.crop"),
+    (lawful.optic, {"ingest": site_pb2.Optic.INGEST_MJPEG, "main_stream_path": ""}, "optic.main_stream_path"),
+    (lawful.device, {"transport": 9}, "device.transport"),
     (
         lawful.optic,
         {"policy": scene_pb2.Policy(retention=Duration(seconds=7 * 86400 + 1))},
@@ -198,6 +223,26 @@ def test_whip_needs_no_path_and_a_stay_on_seven_days_is_lawful() -> None:
     policy = scene_pb2.Policy(retention=Duration(seconds=7 * 86400))
 
     assert violations(lawful.optic(ingest=site_pb2.Optic.INGEST_WHIP, main_stream_path="", policy=policy)) == []
+
+
+def test_the_quarters_of_a_mosaic_are_lawful() -> None:
+    for left, top in ((0, 0), (0.5, 0), (0, 0.5), (2 / 3, 1 / 3)):
+        crop = geometry_pb2.Box(left=left, top=top, width=1 / 3, height=0.5)
+        assert violations(lawful.optic(crop=crop)) == []
+
+
+def test_a_full_policy_is_lawful() -> None:
+    policy = scene_pb2.Policy(
+        analysed_frame_rate=0.25,
+        masking_style=scene_pb2.Policy.MASKING_STYLE_BOX,
+        viewers=["operator", "authority"],
+        stream=scene_pb2.Policy.STREAM_SUB,
+        priority=scene_pb2.PRIORITY_HIGH,
+        heartbeat_frame_rate=0.25,
+    )
+
+    assert violations(lawful.optic(policy=policy, sub_stream_path="/sub")) == []
+    assert violations(lawful.optic(policy=scene_pb2.Policy(analysed_frame_rate=0.25))) == []
 
 
 @pytest.mark.parametrize(

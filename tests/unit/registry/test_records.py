@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -70,11 +71,12 @@ def test_output_only_fields_have_no_column() -> None:
 
 
 def test_an_etag_tells_versions_and_lives_apart() -> None:
-    row = {"name": "sites/a", **DATABASE}
+    made = datetime(2026, 11, 22, 10, tzinfo=UTC)
 
-    assert etag(row) == etag(dict(row))
-    assert etag(row) != etag(row | {"version": 2})
-    assert etag(row) != etag(row | {"create_time": "2026-11-22T10:00:01+00:00"})
+    assert etag("sites/a", made, 1) == etag("sites/a", made.astimezone(timezone(timedelta(hours=1))), 1)
+    assert etag("sites/a", made, 1) != etag("sites/a", made, 2)
+    assert etag("sites/a", made, 1) != etag("sites/a", made + timedelta(microseconds=1), 1)
+    assert etag("sites/a", made, 1) != etag("sites/b", made, 1)
 
 
 # ---- masks ---------------------------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 {{- $anonymizer := .root.Values.anonymizer -}}
 - name: ARGO_WEB_LISTEN
   value: "0.0.0.0:8080"
+- name: ARGO_REGISTRY
+  value: {{ include "argo.target" (dict "root" .root "component" "registry" "key" "registry") | quote }}
 - name: ARGO_RECORDING_URL
   value: {{ $anonymizer.recording.url | quote }}
 - name: ARGO_RECORDING_KEY_FILE

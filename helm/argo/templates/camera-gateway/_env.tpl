@@ -18,6 +18,12 @@
   value: /etc/argo/credentials/{{ .key }}
 {{- end }}
 {{- end }}
+{{- with $gateway.cameraAuthorities }}
+{{- if .existingSecret }}
+- name: ARGO_CAMERA_CA
+  value: /etc/argo/camera-authorities/{{ .key }}
+{{- end }}
+{{- end }}
 - name: ARGO_WEB_LISTEN
   value: "0.0.0.0:8080"
 - name: ARGO_WEB_TLS
@@ -31,4 +37,12 @@
   value: {{ $gateway.capacity | quote }}
 - name: ARGO_DECODE_THREADS
   value: {{ $gateway.decodeThreads | quote }}
+{{- with $gateway.decodeDevice }}
+- name: ARGO_DECODE_DEVICE
+  value: {{ . | quote }}
+{{- end }}
+- name: ARGO_DIALS
+  value: {{ $gateway.dials | quote }}
+- name: ARGO_DIALS_PER_SITE
+  value: {{ $gateway.dialsPerSite | quote }}
 {{- end -}}

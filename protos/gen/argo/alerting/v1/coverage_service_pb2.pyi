@@ -6,6 +6,7 @@ Which optics saw what, and when they were blind."""
 from argo.camera_gateway.v1 import coverage_pb2 as _coverage_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -31,10 +32,17 @@ class ListCoverageRequest(_message.Message):
     OPTICS_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    BLIND_ONLY_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """How many at most; 0 means 50, more than 1000 means 1000."""
     page_token: _builtins.str
     """From the answer before; empty: from the start."""
+    reason: _builtins.str
+    """Why; it goes on record. Required."""
+    blind_only: _builtins.bool
+    """Only optics that were blind for a part of it: no picture, no report, or a picture that shows nothing of use (see Impairment)."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """From when. Required."""
@@ -47,6 +55,12 @@ class ListCoverageRequest(_message.Message):
     def optics(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """`devices/{device}/optics/{optic}`; none: all."""
 
+    @_builtins.property
+    def step(self) -> _duration_pb2.Duration:
+        """If set, the sums are also given for each step of this length from start_time on: a whole number of minutes, and no more than
+        1440 steps.
+        """
+
     def __init__(
         self,
         *,
@@ -55,10 +69,13 @@ class ListCoverageRequest(_message.Message):
         optics: _abc.Iterable[_builtins.str] | None = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        blind_only: _builtins.bool = ...,
+        step: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time", "step", b"step"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "optics", b"optics", "page_size", b"page_size", "page_token", b"page_token", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blind_only", b"blind_only", "end_time", b"end_time", "optics", b"optics", "page_size", b"page_size", "page_token", b"page_token", "reason", b"reason", "start_time", b"start_time", "step", b"step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -72,21 +89,27 @@ class ListCoverageResponse(_message.Message):
 
     COVERAGES_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    OPTICS_TIME_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
     """For the next page; empty: this was the last one."""
     @_builtins.property
     def coverages(self) -> _containers.RepeatedCompositeFieldContainer[Global___OpticCoverage]:
         """In the order of their optics."""
 
+    @_builtins.property
+    def optics_time(self) -> _timestamp_pb2.Timestamp:
+        """As of when the registry's optics are known here. Unset: not at all yet, and optics that nobody reported on may be missing."""
+
     def __init__(
         self,
         *,
         coverages: _abc.Iterable[Global___OpticCoverage] | None = ...,
         next_page_token: _builtins.str = ...,
+        optics_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["optics_time", b"optics_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["coverages", b"coverages", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coverages", b"coverages", "next_page_token", b"next_page_token", "optics_time", b"optics_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -102,8 +125,13 @@ class OpticCoverage(_message.Message):
     COVERAGE_FIELD_NUMBER: _builtins.int
     GAPS_FIELD_NUMBER: _builtins.int
     IMPAIRMENTS_FIELD_NUMBER: _builtins.int
+    UNKNOWN_SECONDS_FIELD_NUMBER: _builtins.int
+    IMPAIRED_TIMES_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
     optic: _builtins.str
     """`devices/{device}/optics/{optic}`."""
+    unknown_seconds: _builtins.float
+    """Seconds of the interval on which nobody reported. Time to come is not counted."""
     @_builtins.property
     def coverage(self) -> _coverage_pb2.Coverage:
         """The sums."""
@@ -114,7 +142,15 @@ class OpticCoverage(_message.Message):
 
     @_builtins.property
     def impairments(self) -> _containers.RepeatedScalarFieldContainer[_coverage_pb2.HealthReport.Impairment.ValueType]:
-        """What is wrong with the picture now."""
+        """What was wrong with the picture at the last report of the interval."""
+
+    @_builtins.property
+    def impaired_times(self) -> _containers.RepeatedCompositeFieldContainer[Global___ImpairedTime]:
+        """What was wrong with the picture, and when: to the length of a report."""
+
+    @_builtins.property
+    def steps(self) -> _containers.RepeatedCompositeFieldContainer[Global___CoverageStep]:
+        """In the order of time, if the request asks for steps; a step without a report is left out."""
 
     def __init__(
         self,
@@ -123,11 +159,78 @@ class OpticCoverage(_message.Message):
         coverage: _coverage_pb2.Coverage | None = ...,
         gaps: _abc.Iterable[_coverage_pb2.Gap] | None = ...,
         impairments: _abc.Iterable[_coverage_pb2.HealthReport.Impairment.ValueType] | None = ...,
+        unknown_seconds: _builtins.float = ...,
+        impaired_times: _abc.Iterable[Global___ImpairedTime] | None = ...,
+        steps: _abc.Iterable[Global___CoverageStep] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["coverage", b"coverage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["coverage", b"coverage", "gaps", b"gaps", "impairments", b"impairments", "optic", b"optic"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coverage", b"coverage", "gaps", b"gaps", "impaired_times", b"impaired_times", "impairments", b"impairments", "optic", b"optic", "steps", b"steps", "unknown_seconds", b"unknown_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___OpticCoverage: _TypeAlias = OpticCoverage  # noqa: Y015
+
+@_typing.final
+class ImpairedTime(_message.Message):
+    """A stretch of time in which something was wrong with the picture."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMPAIRMENT_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
+    impairment: _coverage_pb2.HealthReport.Impairment.ValueType
+    """What."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """From when."""
+
+    @_builtins.property
+    def duration(self) -> _duration_pb2.Duration:
+        """How long."""
+
+    def __init__(
+        self,
+        *,
+        impairment: _coverage_pb2.HealthReport.Impairment.ValueType = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        duration: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "impairment", b"impairment", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ImpairedTime: _TypeAlias = ImpairedTime  # noqa: Y015
+
+@_typing.final
+class CoverageStep(_message.Message):
+    """How one optic fared in one step."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_TIME_FIELD_NUMBER: _builtins.int
+    COVERAGE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """From when."""
+
+    @_builtins.property
+    def coverage(self) -> _coverage_pb2.Coverage:
+        """The sums of the reports that began in it."""
+
+    def __init__(
+        self,
+        *,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        coverage: _coverage_pb2.Coverage | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["coverage", b"coverage", "start_time", b"start_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["coverage", b"coverage", "start_time", b"start_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CoverageStep: _TypeAlias = CoverageStep  # noqa: Y015

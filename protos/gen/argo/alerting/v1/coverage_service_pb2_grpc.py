@@ -47,7 +47,10 @@ class CoverageServiceServicer:
     """
 
     def ListCoverage(self, request, context):
-        """Lists the coverage of optics over an interval, ordered by optic.
+        """Lists the coverage of optics over an interval, ordered by optic: which were blind, when, and why.
+
+        Unknown is never quiet: an optic of the registry that nobody reported on is listed, all of it unknown.
+        Errors: INVALID_ARGUMENT; UNAVAILABLE when the ledger or the audit log does not answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,7 +34,11 @@ class CoverageServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CoverageServiceAsyncStub: ...
     ListCoverage: _grpc.UnaryUnaryMultiCallable[_coverage_service_pb2.ListCoverageRequest, _coverage_service_pb2.ListCoverageResponse]
-    """Lists the coverage of optics over an interval, ordered by optic."""
+    """Lists the coverage of optics over an interval, ordered by optic: which were blind, when, and why.
+
+    Unknown is never quiet: an optic of the registry that nobody reported on is listed, all of it unknown.
+    Errors: INVALID_ARGUMENT; UNAVAILABLE when the ledger or the audit log does not answer.
+    """
 
 @_typing.type_check_only
 class CoverageServiceAsyncStub(CoverageServiceStub):
@@ -42,7 +46,11 @@ class CoverageServiceAsyncStub(CoverageServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListCoverage: _aio.UnaryUnaryMultiCallable[_coverage_service_pb2.ListCoverageRequest, _coverage_service_pb2.ListCoverageResponse]  # type: ignore[assignment]
-    """Lists the coverage of optics over an interval, ordered by optic."""
+    """Lists the coverage of optics over an interval, ordered by optic: which were blind, when, and why.
+
+    Unknown is never quiet: an optic of the registry that nobody reported on is listed, all of it unknown.
+    Errors: INVALID_ARGUMENT; UNAVAILABLE when the ledger or the audit log does not answer.
+    """
 
 class CoverageServiceServicer(metaclass=_abc_1.ABCMeta):
     """Reads the coverage ledger."""
@@ -53,6 +61,10 @@ class CoverageServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _coverage_service_pb2.ListCoverageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_coverage_service_pb2.ListCoverageResponse, _abc.Awaitable[_coverage_service_pb2.ListCoverageResponse]]:
-        """Lists the coverage of optics over an interval, ordered by optic."""
+        """Lists the coverage of optics over an interval, ordered by optic: which were blind, when, and why.
+
+        Unknown is never quiet: an optic of the registry that nobody reported on is listed, all of it unknown.
+        Errors: INVALID_ARGUMENT; UNAVAILABLE when the ledger or the audit log does not answer.
+        """
 
 def add_CoverageServiceServicer_to_server(servicer: CoverageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -53,7 +53,7 @@ class LiveViewServiceServicer:
 
     def CreateViewing(self, request, context):
         """Permits one person to watch one optic for a purpose.
-        Errors: NOT_FOUND when the optic has no live picture here; RESOURCE_EXHAUSTED when it has as many viewers as it may have.
+        Errors: NOT_FOUND when the optic has no live picture here; PERMISSION_DENIED when its policy names others; RESOURCE_EXHAUSTED when it has as many viewers as it may have.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

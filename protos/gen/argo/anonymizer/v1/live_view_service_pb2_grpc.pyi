@@ -35,7 +35,7 @@ class LiveViewServiceStub:
     def __new__(cls, channel: _aio.Channel) -> LiveViewServiceAsyncStub: ...
     CreateViewing: _grpc.UnaryUnaryMultiCallable[_live_view_service_pb2.CreateViewingRequest, _live_view_service_pb2.Viewing]
     """Permits one person to watch one optic for a purpose.
-    Errors: NOT_FOUND when the optic has no live picture here; RESOURCE_EXHAUSTED when it has as many viewers as it may have.
+    Errors: NOT_FOUND when the optic has no live picture here; PERMISSION_DENIED when its policy names others; RESOURCE_EXHAUSTED when it has as many viewers as it may have.
     """
     ListViewings: _grpc.UnaryUnaryMultiCallable[_live_view_service_pb2.ListViewingsRequest, _live_view_service_pb2.ListViewingsResponse]
     """Lists the viewings that go on, ordered by name."""
@@ -47,7 +47,7 @@ class LiveViewServiceAsyncStub(LiveViewServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateViewing: _aio.UnaryUnaryMultiCallable[_live_view_service_pb2.CreateViewingRequest, _live_view_service_pb2.Viewing]  # type: ignore[assignment]
     """Permits one person to watch one optic for a purpose.
-    Errors: NOT_FOUND when the optic has no live picture here; RESOURCE_EXHAUSTED when it has as many viewers as it may have.
+    Errors: NOT_FOUND when the optic has no live picture here; PERMISSION_DENIED when its policy names others; RESOURCE_EXHAUSTED when it has as many viewers as it may have.
     """
     ListViewings: _aio.UnaryUnaryMultiCallable[_live_view_service_pb2.ListViewingsRequest, _live_view_service_pb2.ListViewingsResponse]  # type: ignore[assignment]
     """Lists the viewings that go on, ordered by name."""
@@ -62,7 +62,7 @@ class LiveViewServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_live_view_service_pb2.Viewing, _abc.Awaitable[_live_view_service_pb2.Viewing]]:
         """Permits one person to watch one optic for a purpose.
-        Errors: NOT_FOUND when the optic has no live picture here; RESOURCE_EXHAUSTED when it has as many viewers as it may have.
+        Errors: NOT_FOUND when the optic has no live picture here; PERMISSION_DENIED when its policy names others; RESOURCE_EXHAUSTED when it has as many viewers as it may have.
         """
 
     @_abc_1.abstractmethod

@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%argo/camera_gateway/v1/coverage.proto\x12\x16\x61rgo.camera_gateway.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x01\n\x08\x43overage\x12\x18\n\x10received_seconds\x18\x01 \x01(\x01\x12\x18\n\x10\x61nalysed_seconds\x18\x02 \x01(\x01\x12\x16\n\x0emasked_seconds\x18\x03 \x01(\x01\x12\x14\n\x0clost_seconds\x18\x04 \x01(\x01\x12\x17\n\x0f\x65lapsed_seconds\x18\x05 \x01(\x01\"\x83\x02\n\x03Gap\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x04kind\x18\x03 \x01(\x0e\x32 .argo.camera_gateway.v1.Gap.Kind\x12\x0e\n\x06reason\x18\x04 \x01(\t\"_\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11KIND_NOT_RECEIVED\x10\x01\x12\x15\n\x11KIND_NOT_ANALYSED\x10\x02\x12\x13\n\x0fKIND_NOT_MASKED\x10\x03\"\xef\x04\n\x0cHealthReport\x12\x11\n\treport_id\x18\x01 \x01(\t\x12\r\n\x05optic\x18\x02 \x01(\t\x12\x0c\n\x04site\x18\x03 \x01(\t\x12\x0f\n\x07replica\x18\x04 \x01(\t\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08interval\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x08\x63overage\x18\x07 \x01(\x0b\x32 .argo.camera_gateway.v1.Coverage\x12)\n\x04gaps\x18\x08 \x03(\x0b\x32\x1b.argo.camera_gateway.v1.Gap\x12\x44\n\x0bimpairments\x18\t \x03(\x0e\x32/.argo.camera_gateway.v1.HealthReport.Impairment\"\x9b\x02\n\nImpairment\x12\x1a\n\x16IMPAIRMENT_UNSPECIFIED\x10\x00\x12\x1a\n\x16IMPAIRMENT_SIGNAL_LOSS\x10\x01\x12\"\n\x1eIMPAIRMENT_GLOBAL_SCENE_CHANGE\x10\x02\x12\x1d\n\x19IMPAIRMENT_IMAGE_TOO_DARK\x10\x03\x12\x1f\n\x1bIMPAIRMENT_IMAGE_TOO_BRIGHT\x10\x04\x12\x1f\n\x1bIMPAIRMENT_IMAGE_TOO_BLURRY\x10\x05\x12\x15\n\x11IMPAIRMENT_FROZEN\x10\x06\x12\x1d\n\x19IMPAIRMENT_LOW_VISIBILITY\x10\x07\x12\x1a\n\x16IMPAIRMENT_CLOCK_DRIFT\x10\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%argo/camera_gateway/v1/coverage.proto\x12\x16\x61rgo.camera_gateway.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfd\x01\n\x08\x43overage\x12\x18\n\x10received_seconds\x18\x01 \x01(\x01\x12\x18\n\x10\x61nalysed_seconds\x18\x02 \x01(\x01\x12\x16\n\x0emasked_seconds\x18\x03 \x01(\x01\x12\x14\n\x0clost_seconds\x18\x04 \x01(\x01\x12\x17\n\x0f\x65lapsed_seconds\x18\x05 \x01(\x01\x12\x17\n\x0freceived_frames\x18\x06 \x01(\x04\x12\x17\n\x0f\x61nalysed_frames\x18\x07 \x01(\x04\x12\x15\n\rmasked_frames\x18\x08 \x01(\x04\x12\x18\n\x10held_back_frames\x18\t \x01(\x04\x12\x13\n\x0bshed_frames\x18\n \x01(\x04\"\x9a\x02\n\x03Gap\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12.\n\x04kind\x18\x03 \x01(\x0e\x32 .argo.camera_gateway.v1.Gap.Kind\x12\x0e\n\x06reason\x18\x04 \x01(\t\"v\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x15\n\x11KIND_NOT_RECEIVED\x10\x01\x12\x15\n\x11KIND_NOT_ANALYSED\x10\x02\x12\x13\n\x0fKIND_NOT_MASKED\x10\x03\x12\x15\n\x11KIND_NOT_REPORTED\x10\x04\"\xb1\x05\n\x0cHealthReport\x12\x11\n\treport_id\x18\x01 \x01(\t\x12\r\n\x05optic\x18\x02 \x01(\t\x12\x0c\n\x04site\x18\x03 \x01(\t\x12\x0f\n\x07replica\x18\x04 \x01(\t\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08interval\x18\x06 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x32\n\x08\x63overage\x18\x07 \x01(\x0b\x32 .argo.camera_gateway.v1.Coverage\x12)\n\x04gaps\x18\x08 \x03(\x0b\x32\x1b.argo.camera_gateway.v1.Gap\x12\x44\n\x0bimpairments\x18\t \x03(\x0e\x32/.argo.camera_gateway.v1.HealthReport.Impairment\x12\x10\n\x08incident\x18\n \x01(\t\x12.\n\x0b\x63lock_drift\x18\x0b \x01(\x0b\x32\x19.google.protobuf.Duration\"\x9b\x02\n\nImpairment\x12\x1a\n\x16IMPAIRMENT_UNSPECIFIED\x10\x00\x12\x1a\n\x16IMPAIRMENT_SIGNAL_LOSS\x10\x01\x12\"\n\x1eIMPAIRMENT_GLOBAL_SCENE_CHANGE\x10\x02\x12\x1d\n\x19IMPAIRMENT_IMAGE_TOO_DARK\x10\x03\x12\x1f\n\x1bIMPAIRMENT_IMAGE_TOO_BRIGHT\x10\x04\x12\x1f\n\x1bIMPAIRMENT_IMAGE_TOO_BLURRY\x10\x05\x12\x15\n\x11IMPAIRMENT_FROZEN\x10\x06\x12\x1d\n\x19IMPAIRMENT_LOW_VISIBILITY\x10\x07\x12\x1a\n\x16IMPAIRMENT_CLOCK_DRIFT\x10\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,13 +34,13 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'argo.camera_gateway.v1.cove
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_COVERAGE']._serialized_start=131
-  _globals['_COVERAGE']._serialized_end=264
-  _globals['_GAP']._serialized_start=267
-  _globals['_GAP']._serialized_end=526
-  _globals['_GAP_KIND']._serialized_start=431
-  _globals['_GAP_KIND']._serialized_end=526
-  _globals['_HEALTHREPORT']._serialized_start=529
-  _globals['_HEALTHREPORT']._serialized_end=1152
-  _globals['_HEALTHREPORT_IMPAIRMENT']._serialized_start=869
-  _globals['_HEALTHREPORT_IMPAIRMENT']._serialized_end=1152
+  _globals['_COVERAGE']._serialized_end=384
+  _globals['_GAP']._serialized_start=387
+  _globals['_GAP']._serialized_end=669
+  _globals['_GAP_KIND']._serialized_start=551
+  _globals['_GAP_KIND']._serialized_end=669
+  _globals['_HEALTHREPORT']._serialized_start=672
+  _globals['_HEALTHREPORT']._serialized_end=1361
+  _globals['_HEALTHREPORT_IMPAIRMENT']._serialized_start=1078
+  _globals['_HEALTHREPORT_IMPAIRMENT']._serialized_end=1361
 # @@protoc_insertion_point(module_scope)

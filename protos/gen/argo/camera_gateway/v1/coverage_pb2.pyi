@@ -35,6 +35,11 @@ class Coverage(_message.Message):
     MASKED_SECONDS_FIELD_NUMBER: _builtins.int
     LOST_SECONDS_FIELD_NUMBER: _builtins.int
     ELAPSED_SECONDS_FIELD_NUMBER: _builtins.int
+    RECEIVED_FRAMES_FIELD_NUMBER: _builtins.int
+    ANALYSED_FRAMES_FIELD_NUMBER: _builtins.int
+    MASKED_FRAMES_FIELD_NUMBER: _builtins.int
+    HELD_BACK_FRAMES_FIELD_NUMBER: _builtins.int
+    SHED_FRAMES_FIELD_NUMBER: _builtins.int
     received_seconds: _builtins.float
     """A picture came."""
     analysed_seconds: _builtins.float
@@ -45,6 +50,16 @@ class Coverage(_message.Message):
     """No picture came."""
     elapsed_seconds: _builtins.float
     """All, since the start."""
+    received_frames: _builtins.int
+    """Pictures that were decoded."""
+    analysed_frames: _builtins.int
+    """Pictures that were analysed."""
+    masked_frames: _builtins.int
+    """Pictures that were masked."""
+    held_back_frames: _builtins.int
+    """Pictures that were due for an analysis and held back because nothing moved."""
+    shed_frames: _builtins.int
+    """Pictures that were due for an analysis, showed motion, and were left out because there was not enough computing power for all."""
     def __init__(
         self,
         *,
@@ -53,10 +68,15 @@ class Coverage(_message.Message):
         masked_seconds: _builtins.float = ...,
         lost_seconds: _builtins.float = ...,
         elapsed_seconds: _builtins.float = ...,
+        received_frames: _builtins.int = ...,
+        analysed_frames: _builtins.int = ...,
+        masked_frames: _builtins.int = ...,
+        held_back_frames: _builtins.int = ...,
+        shed_frames: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["analysed_seconds", b"analysed_seconds", "elapsed_seconds", b"elapsed_seconds", "lost_seconds", b"lost_seconds", "masked_seconds", b"masked_seconds", "received_seconds", b"received_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["analysed_frames", b"analysed_frames", "analysed_seconds", b"analysed_seconds", "elapsed_seconds", b"elapsed_seconds", "held_back_frames", b"held_back_frames", "lost_seconds", b"lost_seconds", "masked_frames", b"masked_frames", "masked_seconds", b"masked_seconds", "received_frames", b"received_frames", "received_seconds", b"received_seconds", "shed_frames", b"shed_frames"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -82,6 +102,8 @@ class Gap(_message.Message):
         """Analysis."""
         KIND_NOT_MASKED: Gap._Kind.ValueType  # 3
         """Masked pictures."""
+        KIND_NOT_REPORTED: Gap._Kind.ValueType  # 4
+        """Any report: nobody says whether pictures came. Never in a report."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """What a gap lacks."""
@@ -94,6 +116,8 @@ class Gap(_message.Message):
     """Analysis."""
     KIND_NOT_MASKED: Gap.Kind.ValueType  # 3
     """Masked pictures."""
+    KIND_NOT_REPORTED: Gap.Kind.ValueType  # 4
+    """Any report: nobody says whether pictures came. Never in a report."""
 
     START_TIME_FIELD_NUMBER: _builtins.int
     DURATION_FIELD_NUMBER: _builtins.int
@@ -189,6 +213,8 @@ class HealthReport(_message.Message):
     COVERAGE_FIELD_NUMBER: _builtins.int
     GAPS_FIELD_NUMBER: _builtins.int
     IMPAIRMENTS_FIELD_NUMBER: _builtins.int
+    INCIDENT_FIELD_NUMBER: _builtins.int
+    CLOCK_DRIFT_FIELD_NUMBER: _builtins.int
     report_id: _builtins.str
     """A UUID, the same in every redelivery."""
     optic: _builtins.str
@@ -197,6 +223,10 @@ class HealthReport(_message.Message):
     """`sites/{site}`."""
     replica: _builtins.str
     """The gateway replica that says so."""
+    incident: _builtins.str
+    """The outage that it is part of, a UUID: the same for all optics of a device that lost their pictures together, from the beginning of
+    the outage to its end. Empty: it is not lost.
+    """
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """The interval's start."""
@@ -217,6 +247,10 @@ class HealthReport(_message.Message):
     def impairments(self) -> _containers.RepeatedScalarFieldContainer[Global___HealthReport.Impairment.ValueType]:
         """What is wrong with the picture now."""
 
+    @_builtins.property
+    def clock_drift(self) -> _duration_pb2.Duration:
+        """How far the camera's clock is behind the gateway's, the network's least delay included; unset: the camera does not tell its time."""
+
     def __init__(
         self,
         *,
@@ -229,10 +263,12 @@ class HealthReport(_message.Message):
         coverage: Global___Coverage | None = ...,
         gaps: _abc.Iterable[Global___Gap] | None = ...,
         impairments: _abc.Iterable[Global___HealthReport.Impairment.ValueType] | None = ...,
+        incident: _builtins.str = ...,
+        clock_drift: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["coverage", b"coverage", "interval", b"interval", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["clock_drift", b"clock_drift", "coverage", b"coverage", "interval", b"interval", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["coverage", b"coverage", "gaps", b"gaps", "impairments", b"impairments", "interval", b"interval", "optic", b"optic", "replica", b"replica", "report_id", b"report_id", "site", b"site", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["clock_drift", b"clock_drift", "coverage", b"coverage", "gaps", b"gaps", "impairments", b"impairments", "incident", b"incident", "interval", b"interval", "optic", b"optic", "replica", b"replica", "report_id", b"report_id", "site", b"site", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.type import interval_pb2 as google_dot_type_dot_interval__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#argo/registry/v1/hold_service.proto\x12\x10\x61rgo.registry.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1agoogle/type/interval.proto\"\xea\x02\n\x04Hold\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05scope\x18\x02 \x01(\t\x12\'\n\x08interval\x18\x03 \x01(\x0b\x32\x15.google.type.Interval\x12\x11\n\tauthority\x18\x04 \x01(\t\x12\x0b\n\x03\x61\x63t\x18\x05 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x05state\x18\x07 \x01(\x0e\x32\x1c.argo.registry.v1.Hold.State\x12\x10\n\x08proposer\x18\x08 \x01(\t\x12\x11\n\tapprovers\x18\t \x03(\t\x12\x0c\n\x04\x65tag\x18\n \x01(\t\"k\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_PROPOSED\x10\x01\x12\x10\n\x0cSTATE_ACTIVE\x10\x02\x12\x12\n\x0eSTATE_RELEASED\x10\x03\x12\x11\n\rSTATE_EXPIRED\x10\x04\"\x1e\n\x0eGetHoldRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"9\n\x10ListHoldsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"S\n\x11ListHoldsResponse\x12%\n\x05holds\x18\x01 \x03(\x0b\x32\x16.argo.registry.v1.Hold\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"n\n\x11\x43reateHoldRequest\x12\x0f\n\x07hold_id\x18\x01 \x01(\t\x12$\n\x04hold\x18\x02 \x01(\x0b\x32\x16.argo.registry.v1.Hold\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"@\n\x12\x41pproveHoldRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\"@\n\x12ReleaseHoldRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t2\x8d\x03\n\x0bHoldService\x12\x43\n\x07GetHold\x12 .argo.registry.v1.GetHoldRequest\x1a\x16.argo.registry.v1.Hold\x12T\n\tListHolds\x12\".argo.registry.v1.ListHoldsRequest\x1a#.argo.registry.v1.ListHoldsResponse\x12I\n\nCreateHold\x12#.argo.registry.v1.CreateHoldRequest\x1a\x16.argo.registry.v1.Hold\x12K\n\x0b\x41pproveHold\x12$.argo.registry.v1.ApproveHoldRequest\x1a\x16.argo.registry.v1.Hold\x12K\n\x0bReleaseHold\x12$.argo.registry.v1.ReleaseHoldRequest\x1a\x16.argo.registry.v1.Holdb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#argo/registry/v1/hold_service.proto\x12\x10\x61rgo.registry.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1agoogle/type/interval.proto\"\xd9\x04\n\x04Hold\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05scope\x18\x02 \x01(\t\x12\'\n\x08interval\x18\x03 \x01(\x0b\x32\x15.google.type.Interval\x12\x11\n\tauthority\x18\x04 \x01(\t\x12\x0b\n\x03\x61\x63t\x18\x05 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x05state\x18\x07 \x01(\x0e\x32\x1c.argo.registry.v1.Hold.State\x12\x10\n\x08proposer\x18\x08 \x01(\t\x12\x11\n\tapprovers\x18\t \x03(\t\x12\x0c\n\x04\x65tag\x18\n \x01(\t\x12*\n\x05steps\x18\x0b \x03(\x0b\x32\x1b.argo.registry.v1.Hold.Step\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ncontroller\x18\r \x01(\t\x1a|\n\x04Step\x12+\n\x05state\x18\x01 \x01(\x0e\x32\x1c.argo.registry.v1.Hold.State\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x04 \x01(\t\"k\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_PROPOSED\x10\x01\x12\x10\n\x0cSTATE_ACTIVE\x10\x02\x12\x12\n\x0eSTATE_RELEASED\x10\x03\x12\x11\n\rSTATE_EXPIRED\x10\x04\"\x1e\n\x0eGetHoldRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"I\n\x10ListHoldsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x03 \x01(\t\"S\n\x11ListHoldsResponse\x12%\n\x05holds\x18\x01 \x03(\x0b\x32\x16.argo.registry.v1.Hold\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"n\n\x11\x43reateHoldRequest\x12\x0f\n\x07hold_id\x18\x01 \x01(\t\x12$\n\x04hold\x18\x02 \x01(\x0b\x32\x16.argo.registry.v1.Hold\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"@\n\x12\x41pproveHoldRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\"@\n\x12ReleaseHoldRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0c\n\x04\x65tag\x18\x03 \x01(\t\"\x85\x01\n\x0cHeldInterval\x12\x0c\n\x04hold\x18\x01 \x01(\t\x12\r\n\x05optic\x18\x02 \x01(\t\x12\'\n\x08interval\x18\x03 \x01(\x0b\x32\x15.google.type.Interval\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"A\n\x18ListHeldIntervalsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"l\n\x19ListHeldIntervalsResponse\x12\x36\n\x0eheld_intervals\x18\x01 \x03(\x0b\x32\x1e.argo.registry.v1.HeldInterval\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xfb\x03\n\x0bHoldService\x12\x43\n\x07GetHold\x12 .argo.registry.v1.GetHoldRequest\x1a\x16.argo.registry.v1.Hold\x12T\n\tListHolds\x12\".argo.registry.v1.ListHoldsRequest\x1a#.argo.registry.v1.ListHoldsResponse\x12I\n\nCreateHold\x12#.argo.registry.v1.CreateHoldRequest\x1a\x16.argo.registry.v1.Hold\x12K\n\x0b\x41pproveHold\x12$.argo.registry.v1.ApproveHoldRequest\x1a\x16.argo.registry.v1.Hold\x12K\n\x0bReleaseHold\x12$.argo.registry.v1.ReleaseHoldRequest\x1a\x16.argo.registry.v1.Hold\x12l\n\x11ListHeldIntervals\x12*.argo.registry.v1.ListHeldIntervalsRequest\x1a+.argo.registry.v1.ListHeldIntervalsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,21 +34,29 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'argo.registry.v1.hold_servi
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_HOLD']._serialized_start=119
-  _globals['_HOLD']._serialized_end=481
-  _globals['_HOLD_STATE']._serialized_start=374
-  _globals['_HOLD_STATE']._serialized_end=481
-  _globals['_GETHOLDREQUEST']._serialized_start=483
-  _globals['_GETHOLDREQUEST']._serialized_end=513
-  _globals['_LISTHOLDSREQUEST']._serialized_start=515
-  _globals['_LISTHOLDSREQUEST']._serialized_end=572
-  _globals['_LISTHOLDSRESPONSE']._serialized_start=574
-  _globals['_LISTHOLDSRESPONSE']._serialized_end=657
-  _globals['_CREATEHOLDREQUEST']._serialized_start=659
-  _globals['_CREATEHOLDREQUEST']._serialized_end=769
-  _globals['_APPROVEHOLDREQUEST']._serialized_start=771
-  _globals['_APPROVEHOLDREQUEST']._serialized_end=835
-  _globals['_RELEASEHOLDREQUEST']._serialized_start=837
-  _globals['_RELEASEHOLDREQUEST']._serialized_end=901
-  _globals['_HOLDSERVICE']._serialized_start=904
-  _globals['_HOLDSERVICE']._serialized_end=1301
+  _globals['_HOLD']._serialized_end=720
+  _globals['_HOLD_STEP']._serialized_start=487
+  _globals['_HOLD_STEP']._serialized_end=611
+  _globals['_HOLD_STATE']._serialized_start=613
+  _globals['_HOLD_STATE']._serialized_end=720
+  _globals['_GETHOLDREQUEST']._serialized_start=722
+  _globals['_GETHOLDREQUEST']._serialized_end=752
+  _globals['_LISTHOLDSREQUEST']._serialized_start=754
+  _globals['_LISTHOLDSREQUEST']._serialized_end=827
+  _globals['_LISTHOLDSRESPONSE']._serialized_start=829
+  _globals['_LISTHOLDSRESPONSE']._serialized_end=912
+  _globals['_CREATEHOLDREQUEST']._serialized_start=914
+  _globals['_CREATEHOLDREQUEST']._serialized_end=1024
+  _globals['_APPROVEHOLDREQUEST']._serialized_start=1026
+  _globals['_APPROVEHOLDREQUEST']._serialized_end=1090
+  _globals['_RELEASEHOLDREQUEST']._serialized_start=1092
+  _globals['_RELEASEHOLDREQUEST']._serialized_end=1156
+  _globals['_HELDINTERVAL']._serialized_start=1159
+  _globals['_HELDINTERVAL']._serialized_end=1292
+  _globals['_LISTHELDINTERVALSREQUEST']._serialized_start=1294
+  _globals['_LISTHELDINTERVALSREQUEST']._serialized_end=1359
+  _globals['_LISTHELDINTERVALSRESPONSE']._serialized_start=1361
+  _globals['_LISTHELDINTERVALSRESPONSE']._serialized_end=1469
+  _globals['_HOLDSERVICE']._serialized_start=1472
+  _globals['_HOLDSERVICE']._serialized_end=1979
 # @@protoc_insertion_point(module_scope)

@@ -60,6 +60,11 @@ class HoldServiceStub:
                 request_serializer=argo_dot_registry_dot_v1_dot_hold__service__pb2.ReleaseHoldRequest.SerializeToString,
                 response_deserializer=argo_dot_registry_dot_v1_dot_hold__service__pb2.Hold.FromString,
                 _registered_method=True)
+        self.ListHeldIntervals = channel.unary_unary(
+                '/argo.registry.v1.HoldService/ListHeldIntervals',
+                request_serializer=argo_dot_registry_dot_v1_dot_hold__service__pb2.ListHeldIntervalsRequest.SerializeToString,
+                response_deserializer=argo_dot_registry_dot_v1_dot_hold__service__pb2.ListHeldIntervalsResponse.FromString,
+                _registered_method=True)
 
 
 class HoldServiceServicer:
@@ -101,6 +106,15 @@ class HoldServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListHeldIntervals(self, request, context):
+        """Lists what the active holds keep, resolved into optics and times: what a hold on a site keeps of the devices that stood there
+        when the pictures were captured, wherever they stand now, and of those that are no longer on record. Ordered by hold, optic
+        and time. What is not within one of these intervals is not held.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_HoldServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -128,6 +142,11 @@ def add_HoldServiceServicer_to_server(servicer, server):
                     servicer.ReleaseHold,
                     request_deserializer=argo_dot_registry_dot_v1_dot_hold__service__pb2.ReleaseHoldRequest.FromString,
                     response_serializer=argo_dot_registry_dot_v1_dot_hold__service__pb2.Hold.SerializeToString,
+            ),
+            'ListHeldIntervals': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListHeldIntervals,
+                    request_deserializer=argo_dot_registry_dot_v1_dot_hold__service__pb2.ListHeldIntervalsRequest.FromString,
+                    response_serializer=argo_dot_registry_dot_v1_dot_hold__service__pb2.ListHeldIntervalsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -266,6 +285,33 @@ class HoldService:
             '/argo.registry.v1.HoldService/ReleaseHold',
             argo_dot_registry_dot_v1_dot_hold__service__pb2.ReleaseHoldRequest.SerializeToString,
             argo_dot_registry_dot_v1_dot_hold__service__pb2.Hold.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListHeldIntervals(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argo.registry.v1.HoldService/ListHeldIntervals',
+            argo_dot_registry_dot_v1_dot_hold__service__pb2.ListHeldIntervalsRequest.SerializeToString,
+            argo_dot_registry_dot_v1_dot_hold__service__pb2.ListHeldIntervalsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -25,34 +25,35 @@ _sym_db = _symbol_database.Default()
 from argo.registry.v1 import admission_pb2 as argo_dot_registry_dot_v1_dot_admission__pb2
 from argo.registry.v1 import scene_pb2 as argo_dot_registry_dot_v1_dot_scene__pb2
 from argo.registry.v1 import site_pb2 as argo_dot_registry_dot_v1_dot_site__pb2
+from argo.type.v1 import geometry_pb2 as argo_dot_type_dot_v1_dot_geometry__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$argo/registry/v1/lease_service.proto\x12\x10\x61rgo.registry.v1\x1a argo/registry/v1/admission.proto\x1a\x1c\x61rgo/registry/v1/scene.proto\x1a\x1b\x61rgo/registry/v1/site.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\x02\n\x11HoldLeasesRequest\x12@\n\x08\x61nnounce\x18\x01 \x01(\x0b\x32,.argo.registry.v1.HoldLeasesRequest.AnnounceH\x00\x12\x42\n\theartbeat\x18\x02 \x01(\x0b\x32-.argo.registry.v1.HoldLeasesRequest.HeartbeatH\x00\x12>\n\x07release\x18\x03 \x01(\x0b\x32+.argo.registry.v1.HoldLeasesRequest.ReleaseH\x00\x1a-\n\x08\x41nnounce\x12\x0f\n\x07replica\x18\x01 \x01(\t\x12\x10\n\x08\x63\x61pacity\x18\x02 \x01(\r\x1a\x1c\n\tHeartbeat\x12\x0f\n\x07\x64\x65vices\x18\x01 \x03(\t\x1a\x19\n\x07Release\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\tB\t\n\x07message\"\xee\x02\n\x12HoldLeasesResponse\x12.\n\x05lease\x18\x01 \x01(\x0b\x32\x1d.argo.registry.v1.DeviceLeaseH\x00\x12?\n\x07renewal\x18\x02 \x01(\x0b\x32,.argo.registry.v1.HoldLeasesResponse.RenewalH\x00\x12\x45\n\nwithdrawal\x18\x03 \x01(\x0b\x32/.argo.registry.v1.HoldLeasesResponse.WithdrawalH\x00\x1aK\n\x07Renewal\x12\x0f\n\x07\x64\x65vices\x18\x01 \x03(\t\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1aH\n\nWithdrawal\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12*\n\x07reasons\x18\x02 \x03(\x0b\x32\x19.argo.registry.v1.RefusalB\t\n\x07message\"\xaa\x01\n\x0b\x44\x65viceLease\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12\x13\n\x0b\x63redentials\x18\x04 \x01(\t\x12\x34\n\x06optics\x18\x05 \x03(\x0b\x32$.argo.registry.v1.OpticConfiguration\"\xb2\x03\n\x12OpticConfiguration\x12\r\n\x05optic\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0c\n\x04site\x18\x03 \x01(\t\x12.\n\x06ingest\x18\x04 \x01(\x0e\x32\x1e.argo.registry.v1.Optic.Ingest\x12\x13\n\x0bstream_path\x18\x05 \x01(\t\x12(\n\x06policy\x18\x06 \x01(\x0b\x32\x18.argo.registry.v1.Policy\x12%\n\x05zones\x18\x07 \x03(\x0b\x32\x16.argo.registry.v1.Zone\x12%\n\x05lines\x18\x08 \x03(\x0b\x32\x16.argo.registry.v1.Line\x12%\n\x05rules\x18\t \x03(\x0b\x32\x16.argo.registry.v1.Rule\x12\x34\n\rprivacy_masks\x18\n \x03(\x0b\x32\x1d.argo.registry.v1.PrivacyMask\x12>\n\x12\x63\x61libration_points\x18\x0b \x03(\x0b\x32\".argo.registry.v1.CalibrationPoint\x12\x14\n\x0c\x64isplay_name\x18\x0c \x01(\t2k\n\x0cLeaseService\x12[\n\nHoldLeases\x12#.argo.registry.v1.HoldLeasesRequest\x1a$.argo.registry.v1.HoldLeasesResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$argo/registry/v1/lease_service.proto\x12\x10\x61rgo.registry.v1\x1a argo/registry/v1/admission.proto\x1a\x1c\x61rgo/registry/v1/scene.proto\x1a\x1b\x61rgo/registry/v1/site.proto\x1a\x1b\x61rgo/type/v1/geometry.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcc\x02\n\x11HoldLeasesRequest\x12@\n\x08\x61nnounce\x18\x01 \x01(\x0b\x32,.argo.registry.v1.HoldLeasesRequest.AnnounceH\x00\x12\x42\n\theartbeat\x18\x02 \x01(\x0b\x32-.argo.registry.v1.HoldLeasesRequest.HeartbeatH\x00\x12>\n\x07release\x18\x03 \x01(\x0b\x32+.argo.registry.v1.HoldLeasesRequest.ReleaseH\x00\x1a-\n\x08\x41nnounce\x12\x0f\n\x07replica\x18\x01 \x01(\t\x12\x10\n\x08\x63\x61pacity\x18\x02 \x01(\r\x1a\x1c\n\tHeartbeat\x12\x0f\n\x07\x64\x65vices\x18\x01 \x03(\t\x1a\x19\n\x07Release\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\tB\t\n\x07message\"\xee\x02\n\x12HoldLeasesResponse\x12.\n\x05lease\x18\x01 \x01(\x0b\x32\x1d.argo.registry.v1.DeviceLeaseH\x00\x12?\n\x07renewal\x18\x02 \x01(\x0b\x32,.argo.registry.v1.HoldLeasesResponse.RenewalH\x00\x12\x45\n\nwithdrawal\x18\x03 \x01(\x0b\x32/.argo.registry.v1.HoldLeasesResponse.WithdrawalH\x00\x1aK\n\x07Renewal\x12\x0f\n\x07\x64\x65vices\x18\x01 \x03(\t\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1aH\n\nWithdrawal\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12*\n\x07reasons\x18\x02 \x03(\x0b\x32\x19.argo.registry.v1.RefusalB\t\n\x07message\"\xe1\x01\n\x0b\x44\x65viceLease\x12\x0e\n\x06\x64\x65vice\x18\x01 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12\x13\n\x0b\x63redentials\x18\x04 \x01(\t\x12\x34\n\x06optics\x18\x05 \x03(\x0b\x32$.argo.registry.v1.OpticConfiguration\x12\x35\n\ttransport\x18\x06 \x01(\x0e\x32\".argo.registry.v1.Device.Transport\"\xad\x04\n\x12OpticConfiguration\x12\r\n\x05optic\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0c\n\x04site\x18\x03 \x01(\t\x12.\n\x06ingest\x18\x04 \x01(\x0e\x32\x1e.argo.registry.v1.Optic.Ingest\x12\x13\n\x0bstream_path\x18\x05 \x01(\t\x12(\n\x06policy\x18\x06 \x01(\x0b\x32\x18.argo.registry.v1.Policy\x12%\n\x05zones\x18\x07 \x03(\x0b\x32\x16.argo.registry.v1.Zone\x12%\n\x05lines\x18\x08 \x03(\x0b\x32\x16.argo.registry.v1.Line\x12%\n\x05rules\x18\t \x03(\x0b\x32\x16.argo.registry.v1.Rule\x12\x34\n\rprivacy_masks\x18\n \x03(\x0b\x32\x1d.argo.registry.v1.PrivacyMask\x12>\n\x12\x63\x61libration_points\x18\x0b \x03(\x0b\x32\".argo.registry.v1.CalibrationPoint\x12\x14\n\x0c\x64isplay_name\x18\x0c \x01(\t\x12%\n\x05lanes\x18\r \x03(\x0b\x32\x16.argo.registry.v1.Lane\x12\x1a\n\x12mask_whole_picture\x18\x0e \x01(\x08\x12\x1f\n\x04\x63rop\x18\x0f \x01(\x0b\x32\x11.argo.type.v1.Box\x12\x15\n\rscene_version\x18\x10 \x01(\x03\x32k\n\x0cLeaseService\x12[\n\nHoldLeases\x12#.argo.registry.v1.HoldLeasesRequest\x1a$.argo.registry.v1.HoldLeasesResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'argo.registry.v1.lease_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_HOLDLEASESREQUEST']._serialized_start=185
-  _globals['_HOLDLEASESREQUEST']._serialized_end=517
-  _globals['_HOLDLEASESREQUEST_ANNOUNCE']._serialized_start=404
-  _globals['_HOLDLEASESREQUEST_ANNOUNCE']._serialized_end=449
-  _globals['_HOLDLEASESREQUEST_HEARTBEAT']._serialized_start=451
-  _globals['_HOLDLEASESREQUEST_HEARTBEAT']._serialized_end=479
-  _globals['_HOLDLEASESREQUEST_RELEASE']._serialized_start=481
-  _globals['_HOLDLEASESREQUEST_RELEASE']._serialized_end=506
-  _globals['_HOLDLEASESRESPONSE']._serialized_start=520
-  _globals['_HOLDLEASESRESPONSE']._serialized_end=886
-  _globals['_HOLDLEASESRESPONSE_RENEWAL']._serialized_start=726
-  _globals['_HOLDLEASESRESPONSE_RENEWAL']._serialized_end=801
-  _globals['_HOLDLEASESRESPONSE_WITHDRAWAL']._serialized_start=803
-  _globals['_HOLDLEASESRESPONSE_WITHDRAWAL']._serialized_end=875
-  _globals['_DEVICELEASE']._serialized_start=889
-  _globals['_DEVICELEASE']._serialized_end=1059
-  _globals['_OPTICCONFIGURATION']._serialized_start=1062
-  _globals['_OPTICCONFIGURATION']._serialized_end=1496
-  _globals['_LEASESERVICE']._serialized_start=1498
-  _globals['_LEASESERVICE']._serialized_end=1605
+  _globals['_HOLDLEASESREQUEST']._serialized_start=214
+  _globals['_HOLDLEASESREQUEST']._serialized_end=546
+  _globals['_HOLDLEASESREQUEST_ANNOUNCE']._serialized_start=433
+  _globals['_HOLDLEASESREQUEST_ANNOUNCE']._serialized_end=478
+  _globals['_HOLDLEASESREQUEST_HEARTBEAT']._serialized_start=480
+  _globals['_HOLDLEASESREQUEST_HEARTBEAT']._serialized_end=508
+  _globals['_HOLDLEASESREQUEST_RELEASE']._serialized_start=510
+  _globals['_HOLDLEASESREQUEST_RELEASE']._serialized_end=535
+  _globals['_HOLDLEASESRESPONSE']._serialized_start=549
+  _globals['_HOLDLEASESRESPONSE']._serialized_end=915
+  _globals['_HOLDLEASESRESPONSE_RENEWAL']._serialized_start=755
+  _globals['_HOLDLEASESRESPONSE_RENEWAL']._serialized_end=830
+  _globals['_HOLDLEASESRESPONSE_WITHDRAWAL']._serialized_start=832
+  _globals['_HOLDLEASESRESPONSE_WITHDRAWAL']._serialized_end=904
+  _globals['_DEVICELEASE']._serialized_start=918
+  _globals['_DEVICELEASE']._serialized_end=1143
+  _globals['_OPTICCONFIGURATION']._serialized_start=1146
+  _globals['_OPTICCONFIGURATION']._serialized_end=1703
+  _globals['_LEASESERVICE']._serialized_start=1705
+  _globals['_LEASESERVICE']._serialized_end=1812
 # @@protoc_insertion_point(module_scope)

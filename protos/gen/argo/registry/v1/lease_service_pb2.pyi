@@ -6,6 +6,7 @@ Who works on which optic, and with what configuration."""
 from argo.registry.v1 import admission_pb2 as _admission_pb2
 from argo.registry.v1 import scene_pb2 as _scene_pb2
 from argo.registry.v1 import site_pb2 as _site_pb2
+from argo.type.v1 import geometry_pb2 as _geometry_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -229,12 +230,15 @@ class DeviceLease(_message.Message):
     ADDRESS_FIELD_NUMBER: _builtins.int
     CREDENTIALS_FIELD_NUMBER: _builtins.int
     OPTICS_FIELD_NUMBER: _builtins.int
+    TRANSPORT_FIELD_NUMBER: _builtins.int
     device: _builtins.str
     """`devices/{device}`."""
     address: _builtins.str
     """IP address or host name, with the port if it is not 554."""
     credentials: _builtins.str
     """The name of the secret that holds the user and password; empty: none."""
+    transport: _site_pb2.Device.Transport.ValueType
+    """How RTSP pictures travel."""
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """Until when, unless renewed."""
@@ -251,10 +255,11 @@ class DeviceLease(_message.Message):
         address: _builtins.str = ...,
         credentials: _builtins.str = ...,
         optics: _abc.Iterable[Global___OpticConfiguration] | None = ...,
+        transport: _site_pb2.Device.Transport.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "credentials", b"credentials", "device", b"device", "expire_time", b"expire_time", "optics", b"optics"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "credentials", b"credentials", "device", b"device", "expire_time", b"expire_time", "optics", b"optics", "transport", b"transport"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -280,6 +285,10 @@ class OpticConfiguration(_message.Message):
     PRIVACY_MASKS_FIELD_NUMBER: _builtins.int
     CALIBRATION_POINTS_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    LANES_FIELD_NUMBER: _builtins.int
+    MASK_WHOLE_PICTURE_FIELD_NUMBER: _builtins.int
+    CROP_FIELD_NUMBER: _builtins.int
+    SCENE_VERSION_FIELD_NUMBER: _builtins.int
     optic: _builtins.str
     """`devices/{device}/optics/{optic}`."""
     version: _builtins.int
@@ -289,9 +298,15 @@ class OpticConfiguration(_message.Message):
     ingest: _site_pb2.Optic.Ingest.ValueType
     """How its pictures come."""
     stream_path: _builtins.str
-    """RTSP path and query to dial."""
+    """Path and query to dial."""
     display_name: _builtins.str
     """What people call it; for overlays and alerts."""
+    mask_whole_picture: _builtins.bool
+    """The device was moved and nobody has confirmed the scene since: the whole picture is to be masked. Zones, lines, lanes, rules
+    and calibration are empty then.
+    """
+    scene_version: _builtins.int
+    """Grows whenever somebody confirms that the scene fits; what was learned of the picture before may be forgotten then."""
     @_builtins.property
     def policy(self) -> _scene_pb2.Policy:
         """How it is analysed, masked and kept."""
@@ -316,6 +331,14 @@ class OpticConfiguration(_message.Message):
     def calibration_points(self) -> _containers.RepeatedCompositeFieldContainer[_scene_pb2.CalibrationPoint]:
         """Pairs of picture and ground, at least four, or none."""
 
+    @_builtins.property
+    def lanes(self) -> _containers.RepeatedCompositeFieldContainer[_scene_pb2.Lane]:
+        """The lanes of its picture."""
+
+    @_builtins.property
+    def crop(self) -> _geometry_pb2.Box:
+        """Its part of the stream's picture, in normalised coordinates; unset: all of it."""
+
     def __init__(
         self,
         *,
@@ -331,10 +354,14 @@ class OpticConfiguration(_message.Message):
         privacy_masks: _abc.Iterable[_scene_pb2.PrivacyMask] | None = ...,
         calibration_points: _abc.Iterable[_scene_pb2.CalibrationPoint] | None = ...,
         display_name: _builtins.str = ...,
+        lanes: _abc.Iterable[_scene_pb2.Lane] | None = ...,
+        mask_whole_picture: _builtins.bool = ...,
+        crop: _geometry_pb2.Box | None = ...,
+        scene_version: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["crop", b"crop", "policy", b"policy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration_points", b"calibration_points", "display_name", b"display_name", "ingest", b"ingest", "lines", b"lines", "optic", b"optic", "policy", b"policy", "privacy_masks", b"privacy_masks", "rules", b"rules", "site", b"site", "stream_path", b"stream_path", "version", b"version", "zones", b"zones"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration_points", b"calibration_points", "crop", b"crop", "display_name", b"display_name", "ingest", b"ingest", "lanes", b"lanes", "lines", b"lines", "mask_whole_picture", b"mask_whole_picture", "optic", b"optic", "policy", b"policy", "privacy_masks", b"privacy_masks", "rules", b"rules", "scene_version", b"scene_version", "site", b"site", "stream_path", b"stream_path", "version", b"version", "zones", b"zones"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(argo/registry/v1/placement_service.proto\x12\x10\x61rgo.registry.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x05\n\x10PlacementRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\trequester\x18\x02 \x01(\t\x12\x0c\n\x04site\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12<\n\x08measures\x18\x05 \x03(\x0e\x32*.argo.registry.v1.PlacementRequest.Measure\x12\x37\n\x05state\x18\x06 \x01(\x0e\x32(.argo.registry.v1.PlacementRequest.State\x12\x36\n\x05steps\x18\x07 \x03(\x0b\x32\'.argo.registry.v1.PlacementRequest.Step\x12\x12\n\ndeployment\x18\x08 \x01(\t\x12\x0c\n\x04\x65tag\x18\t \x01(\t\x1a\x88\x01\n\x04Step\x12\x37\n\x05state\x18\x01 \x01(\x0e\x32(.argo.registry.v1.PlacementRequest.State\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x04 \x01(\t\"S\n\x07Measure\x12\x17\n\x13MEASURE_UNSPECIFIED\x10\x00\x12\x19\n\x15MEASURE_MOBILE_CAMERA\x10\x01\x12\x14\n\x10MEASURE_LIGHTING\x10\x02\"\x80\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_PROPOSED\x10\x01\x12\x12\n\x0eSTATE_ASSESSED\x10\x02\x12\x11\n\rSTATE_DECIDED\x10\x03\x12\x12\n\x0eSTATE_DEPLOYED\x10\x04\x12\x11\n\rSTATE_REFUSED\x10\x05\"*\n\x1aGetPlacementRequestRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"E\n\x1cListPlacementRequestsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"x\n\x1dListPlacementRequestsResponse\x12>\n\x12placement_requests\x18\x01 \x03(\x0b\x32\".argo.registry.v1.PlacementRequest\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x90\x01\n\x1d\x43reatePlacementRequestRequest\x12\x1c\n\x14placement_request_id\x18\x01 \x01(\t\x12=\n\x11placement_request\x18\x02 \x01(\x0b\x32\".argo.registry.v1.PlacementRequest\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\x85\x01\n\x1e\x41\x64vancePlacementRequestRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x37\n\x05state\x18\x02 \x01(\x0e\x32(.argo.registry.v1.PlacementRequest.State\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t2\xd5\x03\n\x10PlacementService\x12g\n\x13GetPlacementRequest\x12,.argo.registry.v1.GetPlacementRequestRequest\x1a\".argo.registry.v1.PlacementRequest\x12x\n\x15ListPlacementRequests\x12..argo.registry.v1.ListPlacementRequestsRequest\x1a/.argo.registry.v1.ListPlacementRequestsResponse\x12m\n\x16\x43reatePlacementRequest\x12/.argo.registry.v1.CreatePlacementRequestRequest\x1a\".argo.registry.v1.PlacementRequest\x12o\n\x17\x41\x64vancePlacementRequest\x12\x30.argo.registry.v1.AdvancePlacementRequestRequest\x1a\".argo.registry.v1.PlacementRequestb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(argo/registry/v1/placement_service.proto\x12\x10\x61rgo.registry.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8f\x06\n\x10PlacementRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\trequester\x18\x02 \x01(\t\x12\x0c\n\x04site\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12<\n\x08measures\x18\x05 \x03(\x0e\x32*.argo.registry.v1.PlacementRequest.Measure\x12\x37\n\x05state\x18\x06 \x01(\x0e\x32(.argo.registry.v1.PlacementRequest.State\x12\x36\n\x05steps\x18\x07 \x03(\x0b\x32\'.argo.registry.v1.PlacementRequest.Step\x12\x12\n\ndeployment\x18\x08 \x01(\t\x12\x0c\n\x04\x65tag\x18\t \x01(\t\x12\x10\n\x08\x64\x65\x63ision\x18\n \x01(\t\x12\x31\n\rdecision_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ncontroller\x18\r \x01(\t\x1a\x88\x01\n\x04Step\x12\x37\n\x05state\x18\x01 \x01(\x0e\x32(.argo.registry.v1.PlacementRequest.State\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x04 \x01(\t\"S\n\x07Measure\x12\x17\n\x13MEASURE_UNSPECIFIED\x10\x00\x12\x19\n\x15MEASURE_MOBILE_CAMERA\x10\x01\x12\x14\n\x10MEASURE_LIGHTING\x10\x02\"\x80\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_PROPOSED\x10\x01\x12\x12\n\x0eSTATE_ASSESSED\x10\x02\x12\x11\n\rSTATE_DECIDED\x10\x03\x12\x12\n\x0eSTATE_DEPLOYED\x10\x04\x12\x11\n\rSTATE_REFUSED\x10\x05\"*\n\x1aGetPlacementRequestRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"U\n\x1cListPlacementRequestsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x03 \x01(\t\"x\n\x1dListPlacementRequestsResponse\x12>\n\x12placement_requests\x18\x01 \x03(\x0b\x32\".argo.registry.v1.PlacementRequest\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x90\x01\n\x1d\x43reatePlacementRequestRequest\x12\x1c\n\x14placement_request_id\x18\x01 \x01(\t\x12=\n\x11placement_request\x18\x02 \x01(\x0b\x32\".argo.registry.v1.PlacementRequest\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\xde\x01\n\x1e\x41\x64vancePlacementRequestRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x37\n\x05state\x18\x02 \x01(\x0e\x32(.argo.registry.v1.PlacementRequest.State\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\x12\x10\n\x08\x64\x65\x63ision\x18\x05 \x01(\t\x12\x31\n\rdecision_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\ndeployment\x18\x07 \x01(\t2\xd5\x03\n\x10PlacementService\x12g\n\x13GetPlacementRequest\x12,.argo.registry.v1.GetPlacementRequestRequest\x1a\".argo.registry.v1.PlacementRequest\x12x\n\x15ListPlacementRequests\x12..argo.registry.v1.ListPlacementRequestsRequest\x1a/.argo.registry.v1.ListPlacementRequestsResponse\x12m\n\x16\x43reatePlacementRequest\x12/.argo.registry.v1.CreatePlacementRequestRequest\x1a\".argo.registry.v1.PlacementRequest\x12o\n\x17\x41\x64vancePlacementRequest\x12\x30.argo.registry.v1.AdvancePlacementRequestRequest\x1a\".argo.registry.v1.PlacementRequestb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,23 +33,23 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'argo.registry.v1.placement_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PLACEMENTREQUEST']._serialized_start=96
-  _globals['_PLACEMENTREQUEST']._serialized_end=741
-  _globals['_PLACEMENTREQUEST_STEP']._serialized_start=389
-  _globals['_PLACEMENTREQUEST_STEP']._serialized_end=525
-  _globals['_PLACEMENTREQUEST_MEASURE']._serialized_start=527
-  _globals['_PLACEMENTREQUEST_MEASURE']._serialized_end=610
-  _globals['_PLACEMENTREQUEST_STATE']._serialized_start=613
-  _globals['_PLACEMENTREQUEST_STATE']._serialized_end=741
-  _globals['_GETPLACEMENTREQUESTREQUEST']._serialized_start=743
-  _globals['_GETPLACEMENTREQUESTREQUEST']._serialized_end=785
-  _globals['_LISTPLACEMENTREQUESTSREQUEST']._serialized_start=787
-  _globals['_LISTPLACEMENTREQUESTSREQUEST']._serialized_end=856
-  _globals['_LISTPLACEMENTREQUESTSRESPONSE']._serialized_start=858
-  _globals['_LISTPLACEMENTREQUESTSRESPONSE']._serialized_end=978
-  _globals['_CREATEPLACEMENTREQUESTREQUEST']._serialized_start=981
-  _globals['_CREATEPLACEMENTREQUESTREQUEST']._serialized_end=1125
-  _globals['_ADVANCEPLACEMENTREQUESTREQUEST']._serialized_start=1128
-  _globals['_ADVANCEPLACEMENTREQUESTREQUEST']._serialized_end=1261
-  _globals['_PLACEMENTSERVICE']._serialized_start=1264
-  _globals['_PLACEMENTSERVICE']._serialized_end=1733
+  _globals['_PLACEMENTREQUEST']._serialized_end=879
+  _globals['_PLACEMENTREQUEST_STEP']._serialized_start=527
+  _globals['_PLACEMENTREQUEST_STEP']._serialized_end=663
+  _globals['_PLACEMENTREQUEST_MEASURE']._serialized_start=665
+  _globals['_PLACEMENTREQUEST_MEASURE']._serialized_end=748
+  _globals['_PLACEMENTREQUEST_STATE']._serialized_start=751
+  _globals['_PLACEMENTREQUEST_STATE']._serialized_end=879
+  _globals['_GETPLACEMENTREQUESTREQUEST']._serialized_start=881
+  _globals['_GETPLACEMENTREQUESTREQUEST']._serialized_end=923
+  _globals['_LISTPLACEMENTREQUESTSREQUEST']._serialized_start=925
+  _globals['_LISTPLACEMENTREQUESTSREQUEST']._serialized_end=1010
+  _globals['_LISTPLACEMENTREQUESTSRESPONSE']._serialized_start=1012
+  _globals['_LISTPLACEMENTREQUESTSRESPONSE']._serialized_end=1132
+  _globals['_CREATEPLACEMENTREQUESTREQUEST']._serialized_start=1135
+  _globals['_CREATEPLACEMENTREQUESTREQUEST']._serialized_end=1279
+  _globals['_ADVANCEPLACEMENTREQUESTREQUEST']._serialized_start=1282
+  _globals['_ADVANCEPLACEMENTREQUESTREQUEST']._serialized_end=1504
+  _globals['_PLACEMENTSERVICE']._serialized_start=1507
+  _globals['_PLACEMENTSERVICE']._serialized_end=1976
 # @@protoc_insertion_point(module_scope)

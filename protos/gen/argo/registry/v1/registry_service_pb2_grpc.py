@@ -32,7 +32,9 @@ class RegistryServiceStub:
     """Keeps the records of what a city may do with its cameras. No valid record, no stream.
 
     Standard methods follow AIP-131 to AIP-135 and AIP-158. Errors everywhere: INVALID_ARGUMENT with every field violation at once,
-    NOT_FOUND, ALREADY_EXISTS, ABORTED when an etag is stale, FAILED_PRECONDITION when other records depend on the one to delete.
+    a missing reason or an unusable filter among them; NOT_FOUND, also for records of another controller; ALREADY_EXISTS; ABORTED when
+    an etag is stale; FAILED_PRECONDITION when other records depend on the one to delete, and when a change needs a second person
+    (ErrorInfo reason SECOND_PERSON_NEEDED: use ProposalService).
     """
 
     def __init__(self, channel):
@@ -216,6 +218,61 @@ class RegistryServiceStub:
                 request_serializer=argo_dot_registry_dot_v1_dot_registry__service__pb2.DeleteDeploymentRequest.SerializeToString,
                 response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
                 _registered_method=True)
+        self.GetLane = channel.unary_unary(
+                '/argo.registry.v1.RegistryService/GetLane',
+                request_serializer=argo_dot_registry_dot_v1_dot_registry__service__pb2.GetLaneRequest.SerializeToString,
+                response_deserializer=argo_dot_registry_dot_v1_dot_scene__pb2.Lane.FromString,
+                _registered_method=True)
+        self.ListLanes = channel.unary_unary(
+                '/argo.registry.v1.RegistryService/ListLanes',
+                request_serializer=argo_dot_registry_dot_v1_dot_registry__service__pb2.ListLanesRequest.SerializeToString,
+                response_deserializer=argo_dot_registry_dot_v1_dot_registry__service__pb2.ListLanesResponse.FromString,
+                _registered_method=True)
+        self.CreateLane = channel.unary_unary(
+                '/argo.registry.v1.RegistryService/CreateLane',
+                request_serializer=argo_dot_registry_dot_v1_dot_registry__service__pb2.CreateLaneRequest.SerializeToString,
+                response_deserializer=argo_dot_registry_dot_v1_dot_scene__pb2.Lane.FromString,
+                _registered_method=True)
+        self.UpdateLane = channel.unary_unary(
+                '/argo.registry.v1.RegistryService/UpdateLane',
+                request_serializer=argo_dot_registry_dot_v1_dot_registry__service__pb2.UpdateLaneRequest.SerializeToString,
+                response_deserializer=argo_dot_registry_dot_v1_dot_scene__pb2.Lane.FromString,
+                _registered_method=True)
+        self.DeleteLane = channel.unary_unary(
+                '/argo.registry.v1.RegistryService/DeleteLane',
+                request_serializer=argo_dot_registry_dot_v1_dot_registry__service__pb2.DeleteLaneRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.GetController = channel.unary_unary(
+                '/argo.registry.v1.RegistryService/GetController',
+                request_serializer=argo_dot_registry_dot_v1_dot_registry__service__pb2.GetControllerRequest.SerializeToString,
+                response_deserializer=argo_dot_registry_dot_v1_dot_site__pb2.Controller.FromString,
+                _registered_method=True)
+        self.ListControllers = channel.unary_unary(
+                '/argo.registry.v1.RegistryService/ListControllers',
+                request_serializer=argo_dot_registry_dot_v1_dot_registry__service__pb2.ListControllersRequest.SerializeToString,
+                response_deserializer=argo_dot_registry_dot_v1_dot_registry__service__pb2.ListControllersResponse.FromString,
+                _registered_method=True)
+        self.CreateController = channel.unary_unary(
+                '/argo.registry.v1.RegistryService/CreateController',
+                request_serializer=argo_dot_registry_dot_v1_dot_registry__service__pb2.CreateControllerRequest.SerializeToString,
+                response_deserializer=argo_dot_registry_dot_v1_dot_site__pb2.Controller.FromString,
+                _registered_method=True)
+        self.UpdateController = channel.unary_unary(
+                '/argo.registry.v1.RegistryService/UpdateController',
+                request_serializer=argo_dot_registry_dot_v1_dot_registry__service__pb2.UpdateControllerRequest.SerializeToString,
+                response_deserializer=argo_dot_registry_dot_v1_dot_site__pb2.Controller.FromString,
+                _registered_method=True)
+        self.DeleteController = channel.unary_unary(
+                '/argo.registry.v1.RegistryService/DeleteController',
+                request_serializer=argo_dot_registry_dot_v1_dot_registry__service__pb2.DeleteControllerRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ConfirmScene = channel.unary_unary(
+                '/argo.registry.v1.RegistryService/ConfirmScene',
+                request_serializer=argo_dot_registry_dot_v1_dot_registry__service__pb2.ConfirmSceneRequest.SerializeToString,
+                response_deserializer=argo_dot_registry_dot_v1_dot_site__pb2.Optic.FromString,
+                _registered_method=True)
         self.WatchOptics = channel.unary_stream(
                 '/argo.registry.v1.RegistryService/WatchOptics',
                 request_serializer=argo_dot_registry_dot_v1_dot_registry__service__pb2.WatchOpticsRequest.SerializeToString,
@@ -227,7 +284,9 @@ class RegistryServiceServicer:
     """Keeps the records of what a city may do with its cameras. No valid record, no stream.
 
     Standard methods follow AIP-131 to AIP-135 and AIP-158. Errors everywhere: INVALID_ARGUMENT with every field violation at once,
-    NOT_FOUND, ALREADY_EXISTS, ABORTED when an etag is stale, FAILED_PRECONDITION when other records depend on the one to delete.
+    a missing reason or an unusable filter among them; NOT_FOUND, also for records of another controller; ALREADY_EXISTS; ABORTED when
+    an etag is stale; FAILED_PRECONDITION when other records depend on the one to delete, and when a change needs a second person
+    (ErrorInfo reason SECOND_PERSON_NEEDED: use ProposalService).
     """
 
     def GetSite(self, request, context):
@@ -475,6 +534,84 @@ class RegistryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetLane(self, request, context):
+        """Reads one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLanes(self, request, context):
+        """Lists, ordered by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateLane(self, request, context):
+        """Makes one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateLane(self, request, context):
+        """Changes the fields that the mask names.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteLane(self, request, context):
+        """Deletes one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetController(self, request, context):
+        """Reads one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListControllers(self, request, context):
+        """Lists, ordered by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateController(self, request, context):
+        """Makes one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateController(self, request, context):
+        """Changes the fields that the mask names.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteController(self, request, context):
+        """Deletes one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ConfirmScene(self, request, context):
+        """Says that zones, lines, lanes, rules, privacy masks and calibration of an optic fit the place where its device stands now.
+        Until then its picture is masked whole and no rule runs. Errors: FAILED_PRECONDITION while the device stands nowhere.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def WatchOptics(self, request, context):
         """Streams the configuration of optics: a snapshot, then every change, with a bookmark now and then.
         Errors: OUT_OF_RANGE when the resume token is too old; then begin again without one.
@@ -661,6 +798,61 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     request_deserializer=argo_dot_registry_dot_v1_dot_registry__service__pb2.DeleteDeploymentRequest.FromString,
                     response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
             ),
+            'GetLane': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLane,
+                    request_deserializer=argo_dot_registry_dot_v1_dot_registry__service__pb2.GetLaneRequest.FromString,
+                    response_serializer=argo_dot_registry_dot_v1_dot_scene__pb2.Lane.SerializeToString,
+            ),
+            'ListLanes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLanes,
+                    request_deserializer=argo_dot_registry_dot_v1_dot_registry__service__pb2.ListLanesRequest.FromString,
+                    response_serializer=argo_dot_registry_dot_v1_dot_registry__service__pb2.ListLanesResponse.SerializeToString,
+            ),
+            'CreateLane': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateLane,
+                    request_deserializer=argo_dot_registry_dot_v1_dot_registry__service__pb2.CreateLaneRequest.FromString,
+                    response_serializer=argo_dot_registry_dot_v1_dot_scene__pb2.Lane.SerializeToString,
+            ),
+            'UpdateLane': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateLane,
+                    request_deserializer=argo_dot_registry_dot_v1_dot_registry__service__pb2.UpdateLaneRequest.FromString,
+                    response_serializer=argo_dot_registry_dot_v1_dot_scene__pb2.Lane.SerializeToString,
+            ),
+            'DeleteLane': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteLane,
+                    request_deserializer=argo_dot_registry_dot_v1_dot_registry__service__pb2.DeleteLaneRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'GetController': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetController,
+                    request_deserializer=argo_dot_registry_dot_v1_dot_registry__service__pb2.GetControllerRequest.FromString,
+                    response_serializer=argo_dot_registry_dot_v1_dot_site__pb2.Controller.SerializeToString,
+            ),
+            'ListControllers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListControllers,
+                    request_deserializer=argo_dot_registry_dot_v1_dot_registry__service__pb2.ListControllersRequest.FromString,
+                    response_serializer=argo_dot_registry_dot_v1_dot_registry__service__pb2.ListControllersResponse.SerializeToString,
+            ),
+            'CreateController': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateController,
+                    request_deserializer=argo_dot_registry_dot_v1_dot_registry__service__pb2.CreateControllerRequest.FromString,
+                    response_serializer=argo_dot_registry_dot_v1_dot_site__pb2.Controller.SerializeToString,
+            ),
+            'UpdateController': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateController,
+                    request_deserializer=argo_dot_registry_dot_v1_dot_registry__service__pb2.UpdateControllerRequest.FromString,
+                    response_serializer=argo_dot_registry_dot_v1_dot_site__pb2.Controller.SerializeToString,
+            ),
+            'DeleteController': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteController,
+                    request_deserializer=argo_dot_registry_dot_v1_dot_registry__service__pb2.DeleteControllerRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ConfirmScene': grpc.unary_unary_rpc_method_handler(
+                    servicer.ConfirmScene,
+                    request_deserializer=argo_dot_registry_dot_v1_dot_registry__service__pb2.ConfirmSceneRequest.FromString,
+                    response_serializer=argo_dot_registry_dot_v1_dot_site__pb2.Optic.SerializeToString,
+            ),
             'WatchOptics': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchOptics,
                     request_deserializer=argo_dot_registry_dot_v1_dot_registry__service__pb2.WatchOpticsRequest.FromString,
@@ -678,7 +870,9 @@ class RegistryService:
     """Keeps the records of what a city may do with its cameras. No valid record, no stream.
 
     Standard methods follow AIP-131 to AIP-135 and AIP-158. Errors everywhere: INVALID_ARGUMENT with every field violation at once,
-    NOT_FOUND, ALREADY_EXISTS, ABORTED when an etag is stale, FAILED_PRECONDITION when other records depend on the one to delete.
+    a missing reason or an unusable filter among them; NOT_FOUND, also for records of another controller; ALREADY_EXISTS; ABORTED when
+    an etag is stale; FAILED_PRECONDITION when other records depend on the one to delete, and when a change needs a second person
+    (ErrorInfo reason SECOND_PERSON_NEEDED: use ProposalService).
     """
 
     @staticmethod
@@ -1616,6 +1810,303 @@ class RegistryService:
             '/argo.registry.v1.RegistryService/DeleteDeployment',
             argo_dot_registry_dot_v1_dot_registry__service__pb2.DeleteDeploymentRequest.SerializeToString,
             google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLane(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argo.registry.v1.RegistryService/GetLane',
+            argo_dot_registry_dot_v1_dot_registry__service__pb2.GetLaneRequest.SerializeToString,
+            argo_dot_registry_dot_v1_dot_scene__pb2.Lane.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLanes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argo.registry.v1.RegistryService/ListLanes',
+            argo_dot_registry_dot_v1_dot_registry__service__pb2.ListLanesRequest.SerializeToString,
+            argo_dot_registry_dot_v1_dot_registry__service__pb2.ListLanesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateLane(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argo.registry.v1.RegistryService/CreateLane',
+            argo_dot_registry_dot_v1_dot_registry__service__pb2.CreateLaneRequest.SerializeToString,
+            argo_dot_registry_dot_v1_dot_scene__pb2.Lane.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateLane(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argo.registry.v1.RegistryService/UpdateLane',
+            argo_dot_registry_dot_v1_dot_registry__service__pb2.UpdateLaneRequest.SerializeToString,
+            argo_dot_registry_dot_v1_dot_scene__pb2.Lane.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteLane(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argo.registry.v1.RegistryService/DeleteLane',
+            argo_dot_registry_dot_v1_dot_registry__service__pb2.DeleteLaneRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetController(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argo.registry.v1.RegistryService/GetController',
+            argo_dot_registry_dot_v1_dot_registry__service__pb2.GetControllerRequest.SerializeToString,
+            argo_dot_registry_dot_v1_dot_site__pb2.Controller.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListControllers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argo.registry.v1.RegistryService/ListControllers',
+            argo_dot_registry_dot_v1_dot_registry__service__pb2.ListControllersRequest.SerializeToString,
+            argo_dot_registry_dot_v1_dot_registry__service__pb2.ListControllersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateController(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argo.registry.v1.RegistryService/CreateController',
+            argo_dot_registry_dot_v1_dot_registry__service__pb2.CreateControllerRequest.SerializeToString,
+            argo_dot_registry_dot_v1_dot_site__pb2.Controller.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateController(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argo.registry.v1.RegistryService/UpdateController',
+            argo_dot_registry_dot_v1_dot_registry__service__pb2.UpdateControllerRequest.SerializeToString,
+            argo_dot_registry_dot_v1_dot_site__pb2.Controller.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteController(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argo.registry.v1.RegistryService/DeleteController',
+            argo_dot_registry_dot_v1_dot_registry__service__pb2.DeleteControllerRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ConfirmScene(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argo.registry.v1.RegistryService/ConfirmScene',
+            argo_dot_registry_dot_v1_dot_registry__service__pb2.ConfirmSceneRequest.SerializeToString,
+            argo_dot_registry_dot_v1_dot_site__pb2.Optic.FromString,
             options,
             channel_credentials,
             insecure,

@@ -28,39 +28,45 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x61rgo/registry/v1/scene.proto\x12\x10\x61rgo.registry.v1\x1a\x1b\x61rgo/type/v1/geometry.proto\x1a\x1f\x61rgo/type/v1/object_class.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xba\x02\n\x04Zone\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12&\n\x07polygon\x18\x03 \x01(\x0b\x32\x15.argo.type.v1.Polygon\x12)\n\x04kind\x18\x04 \x01(\x0e\x32\x1b.argo.registry.v1.Zone.Kind\x12\x0f\n\x07version\x18\x05 \x01(\x03\x12/\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x07 \x01(\t\"k\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n\x0cKIND_WALKWAY\x10\x01\x12\x14\n\x10KIND_CARRIAGEWAY\x10\x02\x12\x13\n\x0fKIND_RESTRICTED\x10\x03\x12\x10\n\x0cKIND_IGNORED\x10\x04\"\xa4\x01\n\x04Line\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12(\n\x08polyline\x18\x03 \x01(\x0b\x32\x16.argo.type.v1.Polyline\x12\x0f\n\x07version\x18\x04 \x01(\x03\x12/\n\x0bupdate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\"\xfc\x03\n\x04Rule\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12)\n\x04mode\x18\x03 \x01(\x0e\x32\x1b.argo.registry.v1.Rule.Mode\x12,\n\x08priority\x18\x04 \x01(\x0e\x32\x1a.argo.registry.v1.Priority\x12*\n\x07\x63lasses\x18\x05 \x03(\x0e\x32\x19.argo.type.v1.ObjectClass\x12\x37\n\rline_crossing\x18\x06 \x01(\x0b\x32\x1e.argo.registry.v1.LineCrossingH\x00\x12\x39\n\x0ezone_intrusion\x18\x07 \x01(\x0b\x32\x1f.argo.registry.v1.ZoneIntrusionH\x00\x12-\n\tschedules\x18\x14 \x03(\x0b\x32\x1a.argo.registry.v1.Schedule\x12\x0f\n\x07version\x18\x15 \x01(\x03\x12/\n\x0bupdate_time\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x17 \x01(\t\"J\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x0c\n\x08MODE_OFF\x10\x01\x12\x0f\n\x0bMODE_SHADOW\x10\x02\x12\r\n\tMODE_LIVE\x10\x03\x42\x0c\n\nparameters\"\xce\x01\n\x0cLineCrossing\x12\x0c\n\x04line\x18\x01 \x01(\t\x12;\n\tdirection\x18\x02 \x01(\x0e\x32(.argo.registry.v1.LineCrossing.Direction\"s\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x11\n\rDIRECTION_ANY\x10\x01\x12\x1b\n\x17\x44IRECTION_LEFT_TO_RIGHT\x10\x02\x12\x1b\n\x17\x44IRECTION_RIGHT_TO_LEFT\x10\x03\"O\n\rZoneIntrusion\x12\x0c\n\x04zone\x18\x01 \x01(\t\x12\x30\n\rminimum_dwell\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"J\n\x08Schedule\x12\x14\n\x0c\x64\x61ys_of_week\x18\x01 \x03(\r\x12\x14\n\x0cstart_minute\x18\x02 \x01(\r\x12\x12\n\nend_minute\x18\x03 \x01(\r\"\x88\x02\n\x06Policy\x12\x1b\n\x13\x61nalysed_frame_rate\x18\x01 \x01(\x01\x12\x16\n\x0e\x61nalysis_width\x18\x02 \x01(\r\x12,\n\tretention\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0fmaximum_viewers\x18\x04 \x01(\r\x12\x35\n\trecording\x18\x05 \x01(\x0e\x32\".argo.registry.v1.Policy.Recording\"K\n\tRecording\x12\x19\n\x15RECORDING_UNSPECIFIED\x10\x00\x12\x10\n\x0cRECORDING_ON\x10\x01\x12\x11\n\rRECORDING_OFF\x10\x02\"E\n\x0bPrivacyMask\x12&\n\x07polygon\x18\x01 \x01(\x0b\x32\x15.argo.type.v1.Polygon\x12\x0e\n\x06reason\x18\x02 \x01(\t\"a\n\x10\x43\x61librationPoint\x12\"\n\x05image\x18\x01 \x01(\x0b\x32\x13.argo.type.v1.Point\x12)\n\x06ground\x18\x02 \x01(\x0b\x32\x19.argo.type.v1.GroundPoint*^\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x10\n\x0cPRIORITY_LOW\x10\x01\x12\x13\n\x0fPRIORITY_MEDIUM\x10\x02\x12\x11\n\rPRIORITY_HIGH\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x61rgo/registry/v1/scene.proto\x12\x10\x61rgo.registry.v1\x1a\x1b\x61rgo/type/v1/geometry.proto\x1a\x1f\x61rgo/type/v1/object_class.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xba\x02\n\x04Zone\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12&\n\x07polygon\x18\x03 \x01(\x0b\x32\x15.argo.type.v1.Polygon\x12)\n\x04kind\x18\x04 \x01(\x0e\x32\x1b.argo.registry.v1.Zone.Kind\x12\x0f\n\x07version\x18\x05 \x01(\x03\x12/\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x07 \x01(\t\"k\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n\x0cKIND_WALKWAY\x10\x01\x12\x14\n\x10KIND_CARRIAGEWAY\x10\x02\x12\x13\n\x0fKIND_RESTRICTED\x10\x03\x12\x10\n\x0cKIND_IGNORED\x10\x04\"\xa4\x01\n\x04Line\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12(\n\x08polyline\x18\x03 \x01(\x0b\x32\x16.argo.type.v1.Polyline\x12\x0f\n\x07version\x18\x04 \x01(\x03\x12/\n\x0bupdate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\"\xca\x01\n\x04Lane\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12&\n\x07polygon\x18\x03 \x01(\x0b\x32\x15.argo.type.v1.Polygon\x12&\n\x06\x63ourse\x18\x04 \x01(\x0b\x32\x16.argo.type.v1.Polyline\x12\x0f\n\x07version\x18\x05 \x01(\x03\x12/\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x07 \x01(\t\"\xfc\x03\n\x04Rule\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12)\n\x04mode\x18\x03 \x01(\x0e\x32\x1b.argo.registry.v1.Rule.Mode\x12,\n\x08priority\x18\x04 \x01(\x0e\x32\x1a.argo.registry.v1.Priority\x12*\n\x07\x63lasses\x18\x05 \x03(\x0e\x32\x19.argo.type.v1.ObjectClass\x12\x37\n\rline_crossing\x18\x06 \x01(\x0b\x32\x1e.argo.registry.v1.LineCrossingH\x00\x12\x39\n\x0ezone_intrusion\x18\x07 \x01(\x0b\x32\x1f.argo.registry.v1.ZoneIntrusionH\x00\x12-\n\tschedules\x18\x14 \x03(\x0b\x32\x1a.argo.registry.v1.Schedule\x12\x0f\n\x07version\x18\x15 \x01(\x03\x12/\n\x0bupdate_time\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x17 \x01(\t\"J\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x0c\n\x08MODE_OFF\x10\x01\x12\x0f\n\x0bMODE_SHADOW\x10\x02\x12\r\n\tMODE_LIVE\x10\x03\x42\x0c\n\nparameters\"\xce\x01\n\x0cLineCrossing\x12\x0c\n\x04line\x18\x01 \x01(\t\x12;\n\tdirection\x18\x02 \x01(\x0e\x32(.argo.registry.v1.LineCrossing.Direction\"s\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x11\n\rDIRECTION_ANY\x10\x01\x12\x1b\n\x17\x44IRECTION_LEFT_TO_RIGHT\x10\x02\x12\x1b\n\x17\x44IRECTION_RIGHT_TO_LEFT\x10\x03\"O\n\rZoneIntrusion\x12\x0c\n\x04zone\x18\x01 \x01(\t\x12\x30\n\rminimum_dwell\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"J\n\x08Schedule\x12\x14\n\x0c\x64\x61ys_of_week\x18\x01 \x03(\r\x12\x14\n\x0cstart_minute\x18\x02 \x01(\r\x12\x12\n\nend_minute\x18\x03 \x01(\r\"\xfb\x04\n\x06Policy\x12\x1b\n\x13\x61nalysed_frame_rate\x18\x01 \x01(\x01\x12\x16\n\x0e\x61nalysis_width\x18\x02 \x01(\r\x12,\n\tretention\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0fmaximum_viewers\x18\x04 \x01(\r\x12\x35\n\trecording\x18\x05 \x01(\x0e\x32\".argo.registry.v1.Policy.Recording\x12<\n\rmasking_style\x18\x06 \x01(\x0e\x32%.argo.registry.v1.Policy.MaskingStyle\x12\x0f\n\x07viewers\x18\x07 \x03(\t\x12/\n\x06stream\x18\x08 \x01(\x0e\x32\x1f.argo.registry.v1.Policy.Stream\x12,\n\x08priority\x18\t \x01(\x0e\x32\x1a.argo.registry.v1.Priority\x12\x1c\n\x14heartbeat_frame_rate\x18\n \x01(\x01\"b\n\x0cMaskingStyle\x12\x1d\n\x19MASKING_STYLE_UNSPECIFIED\x10\x00\x12\x1c\n\x18MASKING_STYLE_SILHOUETTE\x10\x01\x12\x15\n\x11MASKING_STYLE_BOX\x10\x02\"A\n\x06Stream\x12\x16\n\x12STREAM_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSTREAM_MAIN\x10\x01\x12\x0e\n\nSTREAM_SUB\x10\x02\"K\n\tRecording\x12\x19\n\x15RECORDING_UNSPECIFIED\x10\x00\x12\x10\n\x0cRECORDING_ON\x10\x01\x12\x11\n\rRECORDING_OFF\x10\x02\"E\n\x0bPrivacyMask\x12&\n\x07polygon\x18\x01 \x01(\x0b\x32\x15.argo.type.v1.Polygon\x12\x0e\n\x06reason\x18\x02 \x01(\t\"a\n\x10\x43\x61librationPoint\x12\"\n\x05image\x18\x01 \x01(\x0b\x32\x13.argo.type.v1.Point\x12)\n\x06ground\x18\x02 \x01(\x0b\x32\x19.argo.type.v1.GroundPoint*^\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x10\n\x0cPRIORITY_LOW\x10\x01\x12\x13\n\x0fPRIORITY_MEDIUM\x10\x02\x12\x11\n\rPRIORITY_HIGH\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'argo.registry.v1.scene_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PRIORITY']._serialized_start=1975
-  _globals['_PRIORITY']._serialized_end=2069
+  _globals['_PRIORITY']._serialized_start=2551
+  _globals['_PRIORITY']._serialized_end=2645
   _globals['_ZONE']._serialized_start=178
   _globals['_ZONE']._serialized_end=492
   _globals['_ZONE_KIND']._serialized_start=385
   _globals['_ZONE_KIND']._serialized_end=492
   _globals['_LINE']._serialized_start=495
   _globals['_LINE']._serialized_end=659
-  _globals['_RULE']._serialized_start=662
-  _globals['_RULE']._serialized_end=1170
-  _globals['_RULE_MODE']._serialized_start=1082
-  _globals['_RULE_MODE']._serialized_end=1156
-  _globals['_LINECROSSING']._serialized_start=1173
-  _globals['_LINECROSSING']._serialized_end=1379
-  _globals['_LINECROSSING_DIRECTION']._serialized_start=1264
-  _globals['_LINECROSSING_DIRECTION']._serialized_end=1379
-  _globals['_ZONEINTRUSION']._serialized_start=1381
-  _globals['_ZONEINTRUSION']._serialized_end=1460
-  _globals['_SCHEDULE']._serialized_start=1462
-  _globals['_SCHEDULE']._serialized_end=1536
-  _globals['_POLICY']._serialized_start=1539
-  _globals['_POLICY']._serialized_end=1803
-  _globals['_POLICY_RECORDING']._serialized_start=1728
-  _globals['_POLICY_RECORDING']._serialized_end=1803
-  _globals['_PRIVACYMASK']._serialized_start=1805
-  _globals['_PRIVACYMASK']._serialized_end=1874
-  _globals['_CALIBRATIONPOINT']._serialized_start=1876
-  _globals['_CALIBRATIONPOINT']._serialized_end=1973
+  _globals['_LANE']._serialized_start=662
+  _globals['_LANE']._serialized_end=864
+  _globals['_RULE']._serialized_start=867
+  _globals['_RULE']._serialized_end=1375
+  _globals['_RULE_MODE']._serialized_start=1287
+  _globals['_RULE_MODE']._serialized_end=1361
+  _globals['_LINECROSSING']._serialized_start=1378
+  _globals['_LINECROSSING']._serialized_end=1584
+  _globals['_LINECROSSING_DIRECTION']._serialized_start=1469
+  _globals['_LINECROSSING_DIRECTION']._serialized_end=1584
+  _globals['_ZONEINTRUSION']._serialized_start=1586
+  _globals['_ZONEINTRUSION']._serialized_end=1665
+  _globals['_SCHEDULE']._serialized_start=1667
+  _globals['_SCHEDULE']._serialized_end=1741
+  _globals['_POLICY']._serialized_start=1744
+  _globals['_POLICY']._serialized_end=2379
+  _globals['_POLICY_MASKINGSTYLE']._serialized_start=2137
+  _globals['_POLICY_MASKINGSTYLE']._serialized_end=2235
+  _globals['_POLICY_STREAM']._serialized_start=2237
+  _globals['_POLICY_STREAM']._serialized_end=2302
+  _globals['_POLICY_RECORDING']._serialized_start=2304
+  _globals['_POLICY_RECORDING']._serialized_end=2379
+  _globals['_PRIVACYMASK']._serialized_start=2381
+  _globals['_PRIVACYMASK']._serialized_end=2450
+  _globals['_CALIBRATIONPOINT']._serialized_start=2452
+  _globals['_CALIBRATIONPOINT']._serialized_end=2549
 # @@protoc_insertion_point(module_scope)

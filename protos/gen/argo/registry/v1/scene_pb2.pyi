@@ -179,6 +179,58 @@ class Line(_message.Message):
 Global___Line: _TypeAlias = Line  # noqa: Y015
 
 @_typing.final
+class Lane(_message.Message):
+    """A part of the carriageway with a direction of travel."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    POLYGON_FIELD_NUMBER: _builtins.int
+    COURSE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`devices/{device}/optics/{optic}/lanes/{lane}`."""
+    display_name: _builtins.str
+    """What people call it."""
+    version: _builtins.int
+    """Output only. Grows by one with every change."""
+    etag: _builtins.str
+    """Output only. Changes with every change; an update that carries an old one is ABORTED."""
+    @_builtins.property
+    def polygon(self) -> _geometry_pb2.Polygon:
+        """Its outline. Required."""
+
+    @_builtins.property
+    def course(self) -> _geometry_pb2.Polyline:
+        """Its course, in the direction of travel. Required."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """Output only. When it was last changed."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        display_name: _builtins.str = ...,
+        polygon: _geometry_pb2.Polygon | None = ...,
+        course: _geometry_pb2.Polyline | None = ...,
+        version: _builtins.int = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["course", b"course", "polygon", b"polygon", "update_time", b"update_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["course", b"course", "display_name", b"display_name", "etag", b"etag", "name", b"name", "polygon", b"polygon", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Lane: _TypeAlias = Lane  # noqa: Y015
+
+@_typing.final
 class Rule(_message.Message):
     """A rule on the behaviour of the scene, in ONVIF's vocabulary where it has the word."""
 
@@ -398,6 +450,52 @@ class Policy(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    class _MaskingStyle:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _MaskingStyleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Policy._MaskingStyle.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        MASKING_STYLE_UNSPECIFIED: Policy._MaskingStyle.ValueType  # 0
+        """Not said; taken as silhouette."""
+        MASKING_STYLE_SILHOUETTE: Policy._MaskingStyle.ValueType  # 1
+        """Coarse outlines, so that posture and motion stay readable."""
+        MASKING_STYLE_BOX: Policy._MaskingStyle.ValueType  # 2
+        """Rectangles."""
+
+    class MaskingStyle(_MaskingStyle, metaclass=_MaskingStyleEnumTypeWrapper):
+        """How something is hidden. Both are solid fill in a class colour."""
+
+    MASKING_STYLE_UNSPECIFIED: Policy.MaskingStyle.ValueType  # 0
+    """Not said; taken as silhouette."""
+    MASKING_STYLE_SILHOUETTE: Policy.MaskingStyle.ValueType  # 1
+    """Coarse outlines, so that posture and motion stay readable."""
+    MASKING_STYLE_BOX: Policy.MaskingStyle.ValueType  # 2
+    """Rectangles."""
+
+    class _Stream:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _StreamEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Policy._Stream.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        STREAM_UNSPECIFIED: Policy._Stream.ValueType  # 0
+        """Not said: the sub stream where there is one."""
+        STREAM_MAIN: Policy._Stream.ValueType  # 1
+        """The main stream."""
+        STREAM_SUB: Policy._Stream.ValueType  # 2
+        """The sub stream."""
+
+    class Stream(_Stream, metaclass=_StreamEnumTypeWrapper):
+        """Streams of an optic."""
+
+    STREAM_UNSPECIFIED: Policy.Stream.ValueType  # 0
+    """Not said: the sub stream where there is one."""
+    STREAM_MAIN: Policy.Stream.ValueType  # 1
+    """The main stream."""
+    STREAM_SUB: Policy.Stream.ValueType  # 2
+    """The sub stream."""
+
     class _Recording:
         ValueType = _typing.NewType("ValueType", _builtins.int)
         V: _TypeAlias = ValueType  # noqa: Y015
@@ -426,6 +524,11 @@ class Policy(_message.Message):
     RETENTION_FIELD_NUMBER: _builtins.int
     MAXIMUM_VIEWERS_FIELD_NUMBER: _builtins.int
     RECORDING_FIELD_NUMBER: _builtins.int
+    MASKING_STYLE_FIELD_NUMBER: _builtins.int
+    VIEWERS_FIELD_NUMBER: _builtins.int
+    STREAM_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_FRAME_RATE_FIELD_NUMBER: _builtins.int
     analysed_frame_rate: _builtins.float
     """Frames per second to analyse when something moves; 0 means the default of 5."""
     analysis_width: _builtins.int
@@ -434,9 +537,21 @@ class Policy(_message.Message):
     """How many people may watch at once; 0 means the default of 10."""
     recording: Global___Policy.Recording.ValueType
     """Whether masked video is recorded."""
+    masking_style: Global___Policy.MaskingStyle.ValueType
+    """How what is not known to be empty street is hidden."""
+    stream: Global___Policy.Stream.ValueType
+    """Which of the optic's streams is analysed."""
+    priority: Global___Priority.ValueType
+    """Who comes first when there is not enough computing power for all."""
+    heartbeat_frame_rate: _builtins.float
+    """Frames per second to analyse while nothing moves; 0 means the default of 0.5."""
     @_builtins.property
     def retention(self) -> _duration_pb2.Duration:
         """How long masked video is kept: at most seven days, 0 means seven days."""
+
+    @_builtins.property
+    def viewers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Who may watch: kinds of identity, e.g. "operator"; none: operators, supervisors and administrators."""
 
     def __init__(
         self,
@@ -446,10 +561,15 @@ class Policy(_message.Message):
         retention: _duration_pb2.Duration | None = ...,
         maximum_viewers: _builtins.int = ...,
         recording: Global___Policy.Recording.ValueType = ...,
+        masking_style: Global___Policy.MaskingStyle.ValueType = ...,
+        viewers: _abc.Iterable[_builtins.str] | None = ...,
+        stream: Global___Policy.Stream.ValueType = ...,
+        priority: Global___Priority.ValueType = ...,
+        heartbeat_frame_rate: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["retention", b"retention"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["analysed_frame_rate", b"analysed_frame_rate", "analysis_width", b"analysis_width", "maximum_viewers", b"maximum_viewers", "recording", b"recording", "retention", b"retention"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["analysed_frame_rate", b"analysed_frame_rate", "analysis_width", b"analysis_width", "heartbeat_frame_rate", b"heartbeat_frame_rate", "masking_style", b"masking_style", "maximum_viewers", b"maximum_viewers", "priority", b"priority", "recording", b"recording", "retention", b"retention", "stream", b"stream", "viewers", b"viewers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

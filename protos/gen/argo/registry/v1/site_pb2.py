@@ -24,33 +24,44 @@ _sym_db = _symbol_database.Default()
 
 from argo.registry.v1 import admission_pb2 as argo_dot_registry_dot_v1_dot_admission__pb2
 from argo.registry.v1 import scene_pb2 as argo_dot_registry_dot_v1_dot_scene__pb2
+from argo.type.v1 import geometry_pb2 as argo_dot_type_dot_v1_dot_geometry__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.type import latlng_pb2 as google_dot_type_dot_latlng__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x61rgo/registry/v1/site.proto\x12\x10\x61rgo.registry.v1\x1a argo/registry/v1/admission.proto\x1a\x1c\x61rgo/registry/v1/scene.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18google/type/latlng.proto\"\x80\x02\n\x04Site\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12%\n\x08location\x18\x04 \x01(\x0b\x32\x13.google.type.LatLng\x12\x10\n\x08\x64istrict\x18\x05 \x01(\t\x12\x0b\n\x03lot\x18\x06 \x01(\t\x12\r\n\x05owner\x18\x07 \x01(\t\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\n \x01(\t\"\xf8\x04\n\x06\x44\x65vice\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x0c\n\x04site\x18\x03 \x01(\t\x12\r\n\x05model\x18\x04 \x01(\t\x12\x15\n\rserial_number\x18\x05 \x01(\t\x12\x18\n\x10\x66irmware_version\x18\x06 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x07 \x01(\t\x12\x13\n\x0b\x63redentials\x18\x08 \x01(\t\x12+\n\x04view\x18\t \x01(\x0e\x32\x1d.argo.registry.v1.Device.View\x12\x33\n\x08mobility\x18\n \x01(\x0e\x32!.argo.registry.v1.Device.Mobility\x12\x31\n\x0blegal_basis\x18\x0b \x01(\x0b\x32\x1c.argo.registry.v1.LegalBasis\x12+\n\x08refusals\x18\x0c \x03(\x0b\x32\x19.argo.registry.v1.Refusal\x12/\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x0f \x01(\t\"U\n\x04View\x12\x14\n\x10VIEW_UNSPECIFIED\x10\x00\x12\x10\n\x0cVIEW_CONTEXT\x10\x01\x12\x14\n\x10VIEW_OBSERVATION\x10\x02\x12\x0f\n\x0bVIEW_HYBRID\x10\x03\"M\n\x08Mobility\x12\x18\n\x14MOBILITY_UNSPECIFIED\x10\x00\x12\x12\n\x0eMOBILITY_FIXED\x10\x01\x12\x13\n\x0fMOBILITY_MOBILE\x10\x02\"\xc6\x02\n\nLegalBasis\x12\x35\n\x07purpose\x18\x01 \x01(\x0e\x32$.argo.registry.v1.LegalBasis.Purpose\x12\x16\n\x0e\x64pia_reference\x18\x02 \x01(\t\x12-\n\tdpia_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0esign_reference\x18\x04 \x01(\t\x12\x12\n\ncontroller\x18\x05 \x01(\t\x12\x0b\n\x03\x61\x63t\x18\x06 \x01(\t\"\x80\x01\n\x07Purpose\x12\x17\n\x13PURPOSE_UNSPECIFIED\x10\x00\x12\x1a\n\x16PURPOSE_URBAN_SECURITY\x10\x01\x12\x13\n\x0fPURPOSE_TRAFFIC\x10\x02\x12\x12\n\x0ePURPOSE_EVENTS\x10\x03\x12\x17\n\x13PURPOSE_ENVIRONMENT\x10\x04\"\x9a\x02\n\nDeployment\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x10\n\x08\x64\x65\x63ision\x18\x03 \x01(\t\x12\x31\n\rdecision_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\t \x01(\t\"\xb7\x04\n\x05Optic\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12.\n\x06ingest\x18\x03 \x01(\x0e\x32\x1e.argo.registry.v1.Optic.Ingest\x12\x18\n\x10main_stream_path\x18\x04 \x01(\t\x12\x17\n\x0fsub_stream_path\x18\x05 \x01(\t\x12\x1b\n\x13mount_height_metres\x18\x06 \x01(\x01\x12\x17\n\x0fheading_degrees\x18\x07 \x01(\x01\x12\x1d\n\x15\x66ield_of_view_degrees\x18\x08 \x01(\x01\x12(\n\x06policy\x18\t \x01(\x0b\x32\x18.argo.registry.v1.Policy\x12\x34\n\rprivacy_masks\x18\n \x03(\x0b\x32\x1d.argo.registry.v1.PrivacyMask\x12>\n\x12\x63\x61libration_points\x18\x0b \x03(\x0b\x32\".argo.registry.v1.CalibrationPoint\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x0e \x01(\t\"B\n\x06Ingest\x12\x16\n\x12INGEST_UNSPECIFIED\x10\x00\x12\x0f\n\x0bINGEST_RTSP\x10\x01\x12\x0f\n\x0bINGEST_WHIP\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1b\x61rgo/registry/v1/site.proto\x12\x10\x61rgo.registry.v1\x1a argo/registry/v1/admission.proto\x1a\x1c\x61rgo/registry/v1/scene.proto\x1a\x1b\x61rgo/type/v1/geometry.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18google/type/latlng.proto\"\xbe\x02\n\nController\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12/\n\x04kind\x18\x03 \x01(\x0e\x32!.argo.registry.v1.Controller.Kind\x12\x0f\n\x07\x63ontact\x18\x04 \x01(\t\x12/\n\x0b\x63reate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x07 \x01(\t\"Z\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\r\n\tKIND_CITY\x10\x01\x12\x15\n\x11KIND_POLICE_FORCE\x10\x02\x12\x16\n\x12KIND_PRIVATE_OWNER\x10\x03\"\x94\x02\n\x04Site\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12%\n\x08location\x18\x04 \x01(\x0b\x32\x13.google.type.LatLng\x12\x10\n\x08\x64istrict\x18\x05 \x01(\t\x12\x0b\n\x03lot\x18\x06 \x01(\t\x12\r\n\x05owner\x18\x07 \x01(\t\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\n \x01(\t\x12\x12\n\ncontroller\x18\x0b \x01(\t\"\x90\x06\n\x06\x44\x65vice\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12\x0c\n\x04site\x18\x03 \x01(\t\x12\r\n\x05model\x18\x04 \x01(\t\x12\x15\n\rserial_number\x18\x05 \x01(\t\x12\x18\n\x10\x66irmware_version\x18\x06 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x07 \x01(\t\x12\x13\n\x0b\x63redentials\x18\x08 \x01(\t\x12+\n\x04view\x18\t \x01(\x0e\x32\x1d.argo.registry.v1.Device.View\x12\x33\n\x08mobility\x18\n \x01(\x0e\x32!.argo.registry.v1.Device.Mobility\x12\x31\n\x0blegal_basis\x18\x0b \x01(\x0b\x32\x1c.argo.registry.v1.LegalBasis\x12+\n\x08refusals\x18\x0c \x03(\x0b\x32\x19.argo.registry.v1.Refusal\x12/\n\x0b\x63reate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x0f \x01(\t\x12\x35\n\ttransport\x18\x10 \x01(\x0e\x32\".argo.registry.v1.Device.Transport\"_\n\tTransport\x12\x19\n\x15TRANSPORT_UNSPECIFIED\x10\x00\x12\x11\n\rTRANSPORT_TCP\x10\x01\x12\x11\n\rTRANSPORT_UDP\x10\x02\x12\x11\n\rTRANSPORT_TLS\x10\x03\"U\n\x04View\x12\x14\n\x10VIEW_UNSPECIFIED\x10\x00\x12\x10\n\x0cVIEW_CONTEXT\x10\x01\x12\x14\n\x10VIEW_OBSERVATION\x10\x02\x12\x0f\n\x0bVIEW_HYBRID\x10\x03\"M\n\x08Mobility\x12\x18\n\x14MOBILITY_UNSPECIFIED\x10\x00\x12\x12\n\x0eMOBILITY_FIXED\x10\x01\x12\x13\n\x0fMOBILITY_MOBILE\x10\x02\"\xca\x03\n\nLegalBasis\x12\x35\n\x07purpose\x18\x01 \x01(\x0e\x32$.argo.registry.v1.LegalBasis.Purpose\x12\x16\n\x0e\x64pia_reference\x18\x02 \x01(\t\x12-\n\tdpia_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0esign_reference\x18\x04 \x01(\t\x12\x12\n\ncontroller\x18\x05 \x01(\t\x12\x0b\n\x03\x61\x63t\x18\x06 \x01(\t\x12\x33\n\x06regime\x18\x07 \x01(\x0e\x32#.argo.registry.v1.LegalBasis.Regime\"M\n\x06Regime\x12\x16\n\x12REGIME_UNSPECIFIED\x10\x00\x12\x0f\n\x0bREGIME_GDPR\x10\x01\x12\x1a\n\x16REGIME_LAW_ENFORCEMENT\x10\x02\"\x80\x01\n\x07Purpose\x12\x17\n\x13PURPOSE_UNSPECIFIED\x10\x00\x12\x1a\n\x16PURPOSE_URBAN_SECURITY\x10\x01\x12\x13\n\x0fPURPOSE_TRAFFIC\x10\x02\x12\x12\n\x0ePURPOSE_EVENTS\x10\x03\x12\x17\n\x13PURPOSE_ENVIRONMENT\x10\x04\"\x9a\x02\n\nDeployment\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x01(\t\x12\x10\n\x08\x64\x65\x63ision\x18\x03 \x01(\t\x12\x31\n\rdecision_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12.\n\nstart_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\t \x01(\t\"\x91\x06\n\x05Optic\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12.\n\x06ingest\x18\x03 \x01(\x0e\x32\x1e.argo.registry.v1.Optic.Ingest\x12\x18\n\x10main_stream_path\x18\x04 \x01(\t\x12\x17\n\x0fsub_stream_path\x18\x05 \x01(\t\x12\x1b\n\x13mount_height_metres\x18\x06 \x01(\x01\x12\x17\n\x0fheading_degrees\x18\x07 \x01(\x01\x12\x1d\n\x15\x66ield_of_view_degrees\x18\x08 \x01(\x01\x12(\n\x06policy\x18\t \x01(\x0b\x32\x18.argo.registry.v1.Policy\x12\x34\n\rprivacy_masks\x18\n \x03(\x0b\x32\x1d.argo.registry.v1.PrivacyMask\x12>\n\x12\x63\x61libration_points\x18\x0b \x03(\x0b\x32\".argo.registry.v1.CalibrationPoint\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x0e \x01(\t\x12+\n\x08refusals\x18\x0f \x03(\x0b\x32\x19.argo.registry.v1.Refusal\x12\x1f\n\x04\x63rop\x18\x10 \x01(\x0b\x32\x11.argo.type.v1.Box\x12,\n\x05scene\x18\x11 \x01(\x0e\x32\x1d.argo.registry.v1.Optic.Scene\"J\n\x05Scene\x12\x15\n\x11SCENE_UNSPECIFIED\x10\x00\x12\x13\n\x0fSCENE_CONFIRMED\x10\x01\x12\x15\n\x11SCENE_UNCONFIRMED\x10\x02\"T\n\x06Ingest\x12\x16\n\x12INGEST_UNSPECIFIED\x10\x00\x12\x0f\n\x0bINGEST_RTSP\x10\x01\x12\x0f\n\x0bINGEST_WHIP\x10\x02\x12\x10\n\x0cINGEST_MJPEG\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'argo.registry.v1.site_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SITE']._serialized_start=173
-  _globals['_SITE']._serialized_end=429
-  _globals['_DEVICE']._serialized_start=432
-  _globals['_DEVICE']._serialized_end=1064
-  _globals['_DEVICE_VIEW']._serialized_start=900
-  _globals['_DEVICE_VIEW']._serialized_end=985
-  _globals['_DEVICE_MOBILITY']._serialized_start=987
-  _globals['_DEVICE_MOBILITY']._serialized_end=1064
-  _globals['_LEGALBASIS']._serialized_start=1067
-  _globals['_LEGALBASIS']._serialized_end=1393
-  _globals['_LEGALBASIS_PURPOSE']._serialized_start=1265
-  _globals['_LEGALBASIS_PURPOSE']._serialized_end=1393
-  _globals['_DEPLOYMENT']._serialized_start=1396
-  _globals['_DEPLOYMENT']._serialized_end=1678
-  _globals['_OPTIC']._serialized_start=1681
-  _globals['_OPTIC']._serialized_end=2248
-  _globals['_OPTIC_INGEST']._serialized_start=2182
-  _globals['_OPTIC_INGEST']._serialized_end=2248
+  _globals['_CONTROLLER']._serialized_start=202
+  _globals['_CONTROLLER']._serialized_end=520
+  _globals['_CONTROLLER_KIND']._serialized_start=430
+  _globals['_CONTROLLER_KIND']._serialized_end=520
+  _globals['_SITE']._serialized_start=523
+  _globals['_SITE']._serialized_end=799
+  _globals['_DEVICE']._serialized_start=802
+  _globals['_DEVICE']._serialized_end=1586
+  _globals['_DEVICE_TRANSPORT']._serialized_start=1325
+  _globals['_DEVICE_TRANSPORT']._serialized_end=1420
+  _globals['_DEVICE_VIEW']._serialized_start=1422
+  _globals['_DEVICE_VIEW']._serialized_end=1507
+  _globals['_DEVICE_MOBILITY']._serialized_start=1509
+  _globals['_DEVICE_MOBILITY']._serialized_end=1586
+  _globals['_LEGALBASIS']._serialized_start=1589
+  _globals['_LEGALBASIS']._serialized_end=2047
+  _globals['_LEGALBASIS_REGIME']._serialized_start=1839
+  _globals['_LEGALBASIS_REGIME']._serialized_end=1916
+  _globals['_LEGALBASIS_PURPOSE']._serialized_start=1919
+  _globals['_LEGALBASIS_PURPOSE']._serialized_end=2047
+  _globals['_DEPLOYMENT']._serialized_start=2050
+  _globals['_DEPLOYMENT']._serialized_end=2332
+  _globals['_OPTIC']._serialized_start=2335
+  _globals['_OPTIC']._serialized_end=3120
+  _globals['_OPTIC_SCENE']._serialized_start=2960
+  _globals['_OPTIC_SCENE']._serialized_end=3034
+  _globals['_OPTIC_INGEST']._serialized_start=3036
+  _globals['_OPTIC_INGEST']._serialized_end=3120
 # @@protoc_insertion_point(module_scope)

@@ -1,0 +1,58 @@
+"""The anonymizer's view of the registry."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from typing import TYPE_CHECKING
+
+import grpc
+
+from anonymizer.domain.holding import HeldInterval, Holds
+from argo.registry.v1 import hold_service_pb2, hold_service_pb2_grpc
+from mesh.errors import Unavailable
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from google.protobuf.timestamp_pb2 import Timestamp
+
+_PAGE = 1000
+
+
+class HoldsClient:
+    """Asks the registry what must not be erased."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = hold_service_pb2_grpc.HoldServiceStub(channel)
+
+    async def read(self) -> Holds:
+        """All that is held now.
+
+        Raises:
+            Unavailable: the registry does not say all of it, for whatever reason.
+        """
+        intervals: list[HeldInterval] = []
+        token = ""
+        while True:
+            request = hold_service_pb2.ListHeldIntervalsRequest(page_size=_PAGE, page_token=token)
+            try:
+                page = await self._stub.ListHeldIntervals(request)
+            except grpc.aio.AioRpcError as error:
+                # Also when it refuses: whatever the reason, nothing may be erased as if nothing were held.
+                raise Unavailable(
+                    f"the registry does not say what is held ({error.code().name})", reason="HOLDS_UNKNOWN"
+                ) from error
+            intervals += [_interval(held) for held in page.held_intervals]
+            token = page.next_page_token
+            if not token:
+                return Holds(intervals)
+
+
+def _interval(held: hold_service_pb2.HeldInterval) -> HeldInterval:
+    return HeldInterval(
+        held.optic, _time(held.interval.start_time), _time(held.interval.end_time), _time(held.expire_time)
+    )
+
+
+def _time(timestamp: Timestamp) -> datetime:
+    return timestamp.ToDatetime(UTC)

@@ -1,0 +1,202 @@
+"""Coded pictures of one session to pictures: a short line, then the decoder in the pool of threads.
+
+One slow decoder holds up nobody else: each session has at most one coded picture in the pool, and its line is short.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+import av.error
+
+from camera_gateway.decoding import VideoDecoder
+from camera_gateway.domain.clock import Presentation, Stamp
+from camera_gateway.domain.effort import DecodeEffort
+from camera_gateway.domain.liveness import Reason
+from camera_gateway.sources import Listener, Outcome, SourceError, deliver
+from camera_gateway.views import Samplers, Views
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from concurrent.futures import Executor
+
+MAX_WAITING_UNITS: Final = 50
+"""Coded pictures that may wait for the decoder: two seconds of an ordinary camera."""
+
+MAX_FRUITLESS_UNITS: Final = 250
+"""Coded pictures in a row without a picture before the session is given up: ten seconds of an ordinary camera."""
+
+MAX_FRUITLESS_KEYS: Final = 10
+"""The same for key pictures, of which one is enough to see something."""
+
+MAX_REORDERED: Final = 32
+"""Twice as many pictures as a decoder may hold back (16: H.264 and H.265, annex A)."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CodedPicture:
+    """One coded picture.
+
+    Attributes:
+        data: as the decoder takes it.
+        stamp: when it was captured.
+        arrival: when its last byte arrived, monotonic seconds.
+        key: whether decoding can begin with it.
+        reference: whether others may refer to it.
+        damaged: whether a part of it was lost on the way.
+    """
+
+    data: bytes = dataclasses.field(repr=False)
+    stamp: Stamp
+    arrival: float
+    key: bool = True
+    reference: bool = True
+    damaged: bool = False
+
+
+class _Line:
+    """Coded pictures on their way to the decoder; when it falls behind, all go until a key picture."""
+
+    def __init__(self) -> None:
+        self._units: deque[CodedPicture] = deque()
+        self._filled = asyncio.Event()
+        self._until_key = False
+
+    def put(self, unit: CodedPicture) -> int:
+        """Add one; how many were dropped."""
+        dropped = 0
+        if len(self._units) >= MAX_WAITING_UNITS:
+            dropped = len(self._units)
+            self._units.clear()
+            self._until_key = True
+        if self._until_key and not unit.key:
+            return dropped + 1
+        self._until_key = False
+        self._units.append(unit)
+        self._filled.set()
+        return dropped
+
+    async def take(self) -> CodedPicture:
+        """The oldest."""
+        while not self._units:
+            self._filled.clear()
+            await self._filled.wait()
+        return self._units.popleft()
+
+
+class _Decoding:
+    """The decoder and samplers of one session; used by one pool thread at a time."""
+
+    def __init__(self, decoder: VideoDecoder, samplers: Samplers) -> None:
+        self._decoder = decoder
+        self._samplers = samplers
+        self._presentation = Presentation()
+        self._ordinal = 0
+        self._origins: dict[int, CodedPicture] = {}
+
+    def run(self, unit: CodedPicture) -> Outcome:
+        """Decode one coded picture and sample what comes out."""
+        outcome = Outcome()
+        self._ordinal += 1
+        self._origins[self._ordinal] = unit
+        self._origins.pop(self._ordinal - MAX_REORDERED, None)
+        try:
+            frames = self._decoder.decode(unit.data, self._ordinal)
+        except av.error.FFmpegError:
+            outcome.failed += 1
+            return outcome
+        for frame in frames:
+            origin = self._origins.pop(frame.pts, unit) if frame.pts is not None else unit
+            if origin.damaged:
+                # Decoded all the same: the next pictures refer to it. What is missing in it was made up by the decoder.
+                outcome.failed += 1
+            elif (captured := self._presentation.admit(origin.stamp)) is not None:
+                self._samplers.sample(frame, captured, origin.arrival, outcome)
+            else:
+                outcome.drop("out_of_order")
+        return outcome
+
+
+class DecodePipeline:
+    """Decodes the coded pictures of one session and tells the listener.
+
+    Args:
+        decoder: of the session.
+        views: of the stream.
+        pool: where decoding runs.
+        listener: hears what comes out.
+    """
+
+    def __init__(self, decoder: VideoDecoder, views: Views, pool: Executor, listener: Listener) -> None:
+        self._decoding = _Decoding(decoder, Samplers(views))
+        self._views = views
+        self._pool = pool
+        self._listener = listener
+        self._line = _Line()
+        self._effort = DecodeEffort(views.rate)
+
+    def put(self, unit: CodedPicture) -> None:
+        """A coded picture came."""
+        self._effort.want(self._views.rate)
+        if not self._effort.wants(key=unit.key, reference=unit.reference, now=unit.arrival):
+            self._listener.on_skipped(1)
+        elif dropped := self._line.put(unit):
+            self._listener.on_dropped("decoder_behind", dropped)
+
+    async def run(self) -> None:
+        """Decode until cancelled.
+
+        Raises:
+            SourceError: nothing that comes can be decoded.
+        """
+        loop = asyncio.get_running_loop()
+        fruitless = fruitless_keys = 0
+        while True:
+            unit = await self._line.take()
+            outcome = await loop.run_in_executor(self._pool, self._decoding.run, unit)
+            fruitless = 0 if outcome.decoded else fruitless + 1
+            fruitless_keys = 0 if outcome.decoded else fruitless_keys + unit.key
+            deliver(outcome, self._listener)
+            if fruitless > MAX_FRUITLESS_UNITS or fruitless_keys > MAX_FRUITLESS_KEYS:
+                raise SourceError(Reason.DECODE_ERRORS, f"{fruitless} coded pictures in a row do not decode")
+
+
+def now() -> tuple[float, float]:
+    """The time of an arrival: Unix and monotonic seconds."""
+    return time.time(), time.monotonic()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Decoding:
+    """Where and how what comes is decoded.
+
+    Attributes:
+        pool: the threads.
+        views: of the optics that look at the stream.
+        make_decoder: makes the decoder of a session of FFmpeg's decoder's name and its parameter sets.
+    """
+
+    pool: Executor
+    views: Views
+    make_decoder: Callable[[str, bytes], VideoDecoder] = VideoDecoder
+
+    def pipeline(self, decoder: str, parameter_sets: bytes, listener: Listener) -> DecodePipeline:
+        """The pipeline of a session."""
+        return DecodePipeline(self.make_decoder(decoder, parameter_sets), self.views, self.pool, listener)
+
+
+async def until_first_ends(*coroutines: Coroutine[Any, Any, None]) -> None:
+    """Run all until one ends, cancel the others, and raise what it raised."""
+    tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,190 @@
+"""``argo audit``: is the record of every act whole, and who could change it."""
+
+from __future__ import annotations
+
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import asyncpg
+import click
+
+from mesh import audit
+from mesh.audit import Act, Anchor, AuditEntry, AuditLog, ChainWalk, files
+from mesh.errors import StartupError
+from mesh.local.database import administrator_dsn
+from mesh.local.environment import DATABASES
+from mesh.local.terminal import OUT, run, state_option
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from mesh.audit import Place
+
+_BROKEN: Final = 1
+
+_postgres_option = click.option(
+    "--postgres",
+    envvar="ARGO_POSTGRES_DSN",
+    show_envvar=True,
+    help="Connection string, better given through the environment, where nobody sees it; default: the local mesh's.",
+)
+_schema_option = click.option(
+    "--schema", "schemas", type=click.Choice(DATABASES), multiple=True, default=DATABASES, show_default=True,
+    help="Whose log; may be repeated.",
+)  # fmt: skip
+
+
+class _NotLookedAtError(click.ClickException):
+    exit_code = 2
+
+
+class _Anchor(click.ParamType[Anchor]):
+    name = "sequence:hash"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Anchor:
+        try:
+            return value if isinstance(value, Anchor) else Anchor.parse(str(value))
+        except ValueError:
+            self.fail("must be SEQUENCE:HASH with 64 hexadecimal digits, as `argo audit verify` prints it", param, ctx)
+
+
+@click.group("audit")
+def audit_group() -> None:
+    """The audit log: verify, export, protect."""
+
+
+@audit_group.command()
+@state_option
+@_postgres_option
+@_schema_option
+@click.option("--anchor", type=_Anchor(), help="A head printed earlier, kept outside the database: shows a later cut.")
+@click.option("--file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Verify an export instead.")
+def verify(
+    state: Path, postgres: str | None, schemas: tuple[str, ...], anchor: Anchor | None, file: Path | None
+) -> None:
+    """Walk the whole hash chain and name the first entry that was changed, removed or moved.
+
+    Exit status: 0 whole, 1 not whole, 2 it could not be looked at.
+    """
+    if anchor is not None and file is None and len(schemas) != 1:
+        raise click.UsageError("an anchor belongs to one log: name it with --schema")
+    if file is not None:
+        verdicts = {file.name: _walk_file(file, anchor)}
+    else:
+        verdicts = _looked_at(lambda: _walk_databases(state, postgres, schemas, anchor))
+    for name, walk in verdicts.items():
+        _tell(name, walk)
+    if any(walk.finish() is not None for walk in verdicts.values()):
+        raise click.exceptions.Exit(_BROKEN)
+
+
+@audit_group.command()
+@state_option
+@_postgres_option
+@click.option("--schema", type=click.Choice(DATABASES), required=True, help="Whose log.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="A file to be made.")
+@click.option("--who", required=True, help="Identity path of who exports, e.g. auditor/mrossi.")
+@click.option("--why", required=True, help="The reason; it goes on record.")
+@click.option("--to-whom", default="", help="Who receives it, if somebody else.")
+@click.option("--case", default="", help="Number of the request or proceeding.")
+def export(state: Path, postgres: str | None, schema: str, output: Path, **said: str) -> None:
+    """Write a log to a file of JSON lines, which `argo audit verify --file` verifies without the database.
+
+    The export itself is put on record first, as a consultation, or as a disclosure if somebody receives it.
+    """
+    act = Act.DISCLOSURE if said["to_whom"] else Act.CONSULTATION
+    entry = AuditEntry(act, said["who"], said["why"], f"audit log of {schema}", said["to_whom"], said["case"])
+    count = _looked_at(lambda: _export(state, postgres, schema, output, entry))
+    OUT.print(f"{count} entries in {output}", soft_wrap=True)
+
+
+@audit_group.command()
+@click.option(
+    "--postgres", envvar="ARGO_POSTGRES_DSN", show_envvar=True, required=True, help="Of a superuser; see `verify`."
+)
+@click.option("--schema", type=click.Choice(DATABASES), required=True, help="Whose log.")
+@click.option("--service", required=True, help="Role with which the service logs in.")
+def protect(postgres: str, schema: str, service: str) -> None:
+    """Hand a log to a role of its own, so that the service can only append and read. Needs a superuser, once."""
+    _looked_at(lambda: audit.protect(postgres, schema=schema, service=service))
+    OUT.print(f"the audit log of {schema} belongs to {schema}_audit; {service} may INSERT and SELECT", soft_wrap=True)
+
+
+def _walk_file(file: Path, anchor: Anchor | None) -> ChainWalk:
+    walk = ChainWalk(anchor)
+    try:
+        with file.open(encoding="utf-8") as lines:
+            for row in files.from_lines(lines):
+                if walk.take([row]):
+                    break
+    except (ValueError, OSError) as error:
+        raise _NotLookedAtError(f"{file}: {error}") from None
+    return walk
+
+
+async def _walk_databases(
+    state: Path, postgres: str | None, schemas: tuple[str, ...], anchor: Anchor | None
+) -> dict[str, ChainWalk]:
+    walks = {}
+    async with administrator_dsn(state, postgres) as dsn:
+        for schema in schemas:
+            walks[schema] = walk = ChainWalk(anchor)
+            async with _opened(dsn, schema, writing=False) as log, aclosing(log.batches()) as batches:
+                async for rows in batches:
+                    if walk.take(rows):
+                        break
+    return walks
+
+
+async def _export(state: Path, postgres: str | None, schema: str, output: Path, entry: AuditEntry) -> int:
+    count = 0
+    async with administrator_dsn(state, postgres) as dsn, _opened(dsn, schema, writing=True) as log:
+        await log.append(entry)
+        with output.open("x", encoding="utf-8") as file:
+            async for rows in log.batches():
+                file.writelines(files.to_line(row) + "\n" for row in rows)
+                count += len(rows)
+    return count
+
+
+@asynccontextmanager
+async def _opened(dsn: str, schema: str, *, writing: bool) -> AsyncIterator[AuditLog]:
+    """The log of a schema; makes nothing that is not there."""
+    settings = {"search_path": schema, "default_transaction_read_only": "off" if writing else "on"}
+    async with asyncpg.create_pool(dsn, min_size=1, max_size=1, timeout=10, server_settings=settings) as pool:
+        yield AuditLog(pool)
+
+
+def _looked_at(work: Callable[[], Awaitable[Any]]) -> Any:
+    """Runs ``work``; whatever keeps it from its end is told plainly and gives exit status 2."""
+
+    async def attempt() -> Any:
+        try:
+            return await work()
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
+            # Of a connection string that cannot be read asyncpg's message would quote the secret.
+            said = str(error) if isinstance(error, asyncpg.PostgresError) else type(error).__name__
+            raise StartupError(f"the database refuses ({said})", "check the connection string and --schema") from None
+
+    try:
+        return run(attempt)
+    except click.ClickException as error:
+        raise _NotLookedAtError(error.message) from None
+
+
+def _tell(name: str, walk: ChainWalk) -> None:
+    finding = walk.finish()
+    if finding is None:
+        OUT.print(f"{name}: {walk.head.sequence} entries, whole; anchor {walk.head}", soft_wrap=True)
+        return
+    OUT.print(f"{name}: NOT WHOLE at entry {finding.sequence}: {finding.fault.value}", soft_wrap=True)
+    OUT.print(f"  what     {finding.explanation}", soft_wrap=True)
+    if finding.recorded_at is not None:
+        OUT.print(f"  time     {finding.recorded_at.isoformat()}")
+    OUT.print(f"  before   {_place(finding.before)}")
+    OUT.print(f"  after    {_place(finding.after)}")
+
+
+def _place(place: Place | None) -> str:
+    return f"entry {place.sequence} of {place.recorded_at.isoformat()}" if place is not None else "none"

@@ -1,0 +1,187 @@
+"""Cameras that misbehave all at the same time, each in its own way, and a chronicle of what the mesh says of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+import subprocess
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from argo.alerting.v1 import coverage_service_pb2 as ledger
+from argo.alerting.v1.coverage_service_pb2_grpc import CoverageServiceStub
+from argo.camera_gateway.v1 import gateway_service_pb2 as gateway
+from argo.camera_gateway.v1.gateway_service_pb2_grpc import GatewayServiceStub
+from argo.registry.v1 import (
+    fleet_service_pb2,
+    fleet_service_pb2_grpc,
+    registry_service_pb2,
+    registry_service_pb2_grpc,
+    scene_pb2,
+    site_pb2,
+)
+from mesh.local.environment import inherited, python_module
+from tests.e2e.street import REASON, Street
+
+SITE = "sites/misbehaviour"
+LOOK_SECONDS = 1.0
+PATIENCE, LEAST_PATIENCE = 180.0, 5.0
+
+
+@dataclass(frozen=True)
+class Misbehaviour:
+    """One camera: the lines of its fault script, and how its pictures travel."""
+
+    script: Sequence[str]
+    transport: site_pb2.Device.Transport.ValueType = site_pb2.Device.TRANSPORT_TCP
+
+
+@dataclass
+class Chronicle:
+    """What the mesh said of each camera, in the order in which it said it."""
+
+    street: Street
+    began: float = field(default_factory=time.monotonic)
+    sessions: dict[str, list[gateway.Session]] = field(default_factory=lambda: defaultdict(list))
+    impairments: dict[str, list[frozenset[int]]] = field(default_factory=lambda: defaultdict(list))
+
+    @property
+    def patience(self) -> float:
+        """Seconds that one may still wait: all cameras had the same time."""
+        return max(LEAST_PATIENCE, self.began + PATIENCE - time.monotonic())
+
+    def log_lines(self, device: str) -> list[dict[str, Any]]:
+        """The lines of the gateway's log that are about a device."""
+        text = (self.street.mesh.state.logs / "camera-gateway.log").read_text(errors="replace")
+        lines = [json.loads(line) for line in text.splitlines() if line.startswith("{") and line.endswith("}")]
+        optic = f"devices/{device}"
+        return [
+            line for line in lines if optic in {line.get("device"), str(line.get("optic")).partition("/optics/")[0]}
+        ]
+
+    async def dropped(self, device: str, reason: str) -> float:
+        """How many pictures of a device the gateway dropped for a reason."""
+        return await self._sample(f'argo_gateway_frames_dropped_total{{optic="{optic_of(device)}",reason="{reason}"}}')
+
+    async def left_out(self, kind: str) -> float:
+        """How many tracks of a kind the gateway left out."""
+        return await self._sample(f'argo_gateway_tracks_left_out_total{{kind="{kind}"}}')
+
+    async def _sample(self, name: str) -> float:
+        address = self.street.mesh.environments.health("camera-gateway")
+        async with aiohttp.ClientSession() as client, client.get(f"http://{address}/metrics") as response:
+            found = re.search(rf"^{re.escape(name)} (\S+)$", await response.text(), re.MULTILINE)
+        return float(found[1]) if found else 0.0
+
+
+def optic_of(device: str) -> str:
+    """Resource name of the one optic of a device."""
+    return f"devices/{device}/optics/main"
+
+
+@contextlib.asynccontextmanager
+async def misbehaving(street: Street, film: Path, cameras: Mapping[str, Misbehaviour]) -> AsyncIterator[Chronicle]:
+    """The cameras at work, by the ids of their devices, until the end of the block."""
+    async with _played(film, cameras) as addresses, street.channel("registry", "administrator/local") as channel:
+        chronicle = Chronicle(street)
+        tasks = [asyncio.create_task(_forever(watch, chronicle)) for watch in (_watch_sessions, _watch_ledger)]
+        try:
+            await _register(channel, cameras, addresses)
+            yield chronicle
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await _forget(channel, cameras)
+
+
+@contextlib.asynccontextmanager
+async def _played(film: Path, cameras: Mapping[str, Misbehaviour]) -> AsyncIterator[list[str]]:
+    lines = [f"device {number} {line}" for number, each in enumerate(cameras.values(), 1) for line in each.script]
+    options = ["--devices", str(len(cameras)), "--main", "320x240@5", "--report-seconds", "1"]
+    command = python_module("mesh.local.camera", str(film), *options, "--fault", "\n".join(lines))
+    process = await asyncio.create_subprocess_exec(
+        *command, env=inherited(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    assert process.stdout is not None
+    try:
+        urls = [(await process.stdout.readline()).decode() for _ in cameras]
+        yield [url.removeprefix("rtsp://").partition("/")[0] for url in urls]
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def _register(channel: Any, cameras: Mapping[str, Misbehaviour], addresses: Sequence[str]) -> None:
+    request = fleet_service_pb2.ImportFleetRequest(reason=REASON)
+    site = site_pb2.Site(name=SITE, display_name="Misbehaviour")
+    site.location.latitude, site.location.longitude = 45.0733, 7.6816
+    request.rows.add(source="site", record=fleet_service_pb2.FleetRecord(site=site))
+    for (name, camera), address in zip(cameras.items(), addresses, strict=True):
+        device = site_pb2.Device(
+            name=f"devices/{name}",
+            site=SITE,
+            address=address,
+            transport=camera.transport,
+            view=site_pb2.Device.VIEW_OBSERVATION,
+            mobility=site_pb2.Device.MOBILITY_FIXED,
+            legal_basis=site_pb2.LegalBasis(
+                purpose=site_pb2.LegalBasis.PURPOSE_URBAN_SECURITY, dpia_reference="dpia", sign_reference="sign"
+            ),
+        )
+        optic = site_pb2.Optic(
+            name=optic_of(name),
+            ingest=site_pb2.Optic.INGEST_RTSP,
+            main_stream_path="/stream",
+            # Little, for two dozen share a machine with a mesh; more than the key pictures, so that all are decoded.
+            policy=scene_pb2.Policy(analysed_frame_rate=2, recording=scene_pb2.Policy.RECORDING_OFF),
+        )
+        request.rows.add(source=name, record=fleet_service_pb2.FleetRecord(device=device))
+        request.rows.add(source=name, record=fleet_service_pb2.FleetRecord(optic=optic))
+    stub: Any = fleet_service_pb2_grpc.FleetServiceStub(channel)
+    answer = await stub.ImportFleet(request)
+    assert not answer.problems, answer.problems
+
+
+async def _forget(channel: Any, cameras: Mapping[str, Misbehaviour]) -> None:
+    stub: Any = registry_service_pb2_grpc.RegistryServiceStub(channel)
+    for name in cameras:
+        await stub.DeleteOptic(registry_service_pb2.DeleteOpticRequest(name=optic_of(name), reason=REASON))
+        await stub.DeleteDevice(registry_service_pb2.DeleteDeviceRequest(name=f"devices/{name}", reason=REASON))
+    await stub.DeleteSite(registry_service_pb2.DeleteSiteRequest(name=SITE, reason=REASON))
+
+
+async def _forever(watch: Any, chronicle: Chronicle) -> None:
+    # A stream that ends is opened again: what is watched is the cameras, not the stream.
+    while True:
+        with contextlib.suppress(Exception):
+            await watch(chronicle)
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _watch_sessions(chronicle: Chronicle) -> None:
+    async with chronicle.street.channel("camera-gateway") as channel:
+        stub: Any = GatewayServiceStub(channel)
+        async for update in stub.WatchSessions(gateway.WatchSessionsRequest()):
+            for session in update.sessions:
+                chronicle.sessions[session.optic].append(session)
+
+
+async def _watch_ledger(chronicle: Chronicle) -> None:
+    async with chronicle.street.channel("alerting") as channel:
+        stub: Any = CoverageServiceStub(channel)
+        while True:
+            request = ledger.ListCoverageRequest(page_size=1000, reason="test")
+            request.start_time.FromSeconds(int(time.time()) - 60)
+            request.end_time.FromSeconds(int(time.time()) + 60)
+            for coverage in (await stub.ListCoverage(request)).coverages:
+                chronicle.impairments[coverage.optic].append(frozenset(coverage.impairments))
+            await asyncio.sleep(LOOK_SECONDS)
