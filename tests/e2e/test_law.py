@@ -204,7 +204,7 @@ async def any_segment(street: Street, wanted: Callable[[SegmentName], bool]) -> 
 
 def is_overdue(segment: SegmentName) -> bool:
     """Well beyond its term, with several turns of erasure since."""
-    return datetime.now(UTC) > segment.expires + segment.duration + timedelta(seconds=20)
+    return datetime.now(UTC) > segment.expires + segment.duration + timedelta(seconds=8)
 
 
 async def gone(_street: Street, path: Path) -> bool | None:

@@ -67,7 +67,7 @@ async def test_an_identity_reaches_only_its_methods(registry: Registry, identity
         for path in POLICY:
             outcome = await call(channel, METHODS[path])
             if METHODS[path].client_streaming and outcome.code == grpc.StatusCode.INTERNAL:
-                # The client library says so when the server ends a stream while the first message is still being written.
+                # The client library says so when the server ends a stream while a message is still being written.
                 outcome = await call(channel, METHODS[path])
             if is_expected(path, identity):
                 assert outcome.code != grpc.StatusCode.UNIMPLEMENTED, path

@@ -76,6 +76,7 @@ async def test_frames_with_timestamps_from_the_past_are_counted_and_dropped(tmp_
     assert times == sorted(set(times))
 
 
+@pytest.mark.slow
 async def test_a_clock_that_runs_away_is_told_once_and_no_longer_believed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -63,6 +63,7 @@ def test_up_serves_stops_cleanly_and_finds_its_addresses_again(tmp_path: Path) -
     assert addresses[0] == addresses[1]
 
 
+@pytest.mark.slow
 def test_two_run_side_by_side_and_a_third_on_a_taken_folder_is_refused(tmp_path: Path) -> None:
     one, two = tmp_path / "one", tmp_path / "two"
     one.mkdir()
