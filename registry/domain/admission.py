@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from typing import NamedTuple
 
 from registry.domain.network import CameraNetworks, DeviceAddress
 
@@ -39,8 +40,7 @@ DESCRIPTIONS: Mapping[Reason, str] = {
 }
 
 
-@dataclass(frozen=True)
-class Deployment:
+class Deployment(NamedTuple):
     """The stay of a mobile device at a site, in the half-open interval ``[start, end)``; times are aware.
 
     Attributes:
@@ -62,8 +62,7 @@ class Deployment:
         return self.start <= now < self.end
 
 
-@dataclass(frozen=True)
-class Device:
+class Device(NamedTuple):
     """What admission has to know of a device; an empty string stands for a missing fact.
 
     Attributes:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import ipaddress
 from datetime import UTC, datetime, timedelta
 
@@ -24,7 +23,7 @@ FIXED = Device(
     dpia_reference="DPIA 2026/4",
     sign_reference="C-118",
 )
-MOBILE = dataclasses.replace(FIXED, mobile=True, site="")
+MOBILE = FIXED._replace(mobile=True, site="")
 HERE = Deployment("sites/montanaro", "COSP 88/2026", NOW - HOUR, NOW + HOUR)
 
 
@@ -40,7 +39,7 @@ def test_a_complete_fixed_device_is_admitted_where_it_stands() -> None:
 
 
 def test_a_mobile_device_is_admitted_where_its_deployment_puts_it() -> None:
-    elsewhere = dataclasses.replace(HERE, site="sites/montale", start=NOW + HOUR, end=NOW + 2 * HOUR)
+    elsewhere = HERE._replace(site="sites/montale", start=NOW + HOUR, end=NOW + 2 * HOUR)
 
     assert admit(MOBILE, [elsewhere, HERE], NOW, NETWORKS) == Admitted("sites/montanaro")
     assert admit(MOBILE, [elsewhere, HERE], NOW + HOUR, NETWORKS) == Admitted("sites/montale")
@@ -61,7 +60,7 @@ def test_a_mobile_device_is_admitted_where_its_deployment_puts_it() -> None:
     ],
 )
 def test_each_missing_fact_refuses(change: dict[str, object], reason: Reason) -> None:
-    decision = admit(dataclasses.replace(FIXED, **change), [], NOW, NETWORKS)  # type: ignore[arg-type]
+    decision = admit(FIXED._replace(**change), [], NOW, NETWORKS)  # type: ignore[arg-type]
 
     assert isinstance(decision, Refused)
     assert decision.reasons == (reason,)
