@@ -45,7 +45,7 @@ class HoldsClient:
             intervals += [_interval(held) for held in page.held_intervals]
             token = page.next_page_token
             if not token:
-                return Holds(intervals)
+                return Holds(frozenset(intervals))
 
 
 def _interval(held: hold_service_pb2.HeldInterval) -> HeldInterval:

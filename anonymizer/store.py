@@ -13,13 +13,13 @@ from obstore.store import LocalStore, ObjectStore, from_url
 
 from anonymizer.domain.holding import Holds
 from anonymizer.domain.segments import KEYS, SEGMENTS, KeyScope, SegmentName, is_due
-from anonymizer.sealing import Seal, new_data_key
+from anonymizer.sealing import Seal, SealBrokenError, new_data_key
 from mesh.errors import NotFound, StartupError, Unavailable
 
 # obstore raises Python's own errors where there is one.
 _ABSENT: Final = (NotFoundError, FileNotFoundError)
 _PRESENT: Final = (AlreadyExistsError, FileExistsError)
-_HOLDS: Final = "holds.json"
+_HOLDS: Final = "holds.sealed"
 _KNOWN_KEYS: Final = 4096
 """Data keys kept in memory: those of 600 optics for today and the days that are being read."""
 
@@ -123,11 +123,13 @@ class RecordingStore:
     async def keep_holds(self, holds: Holds) -> None:
         """Keeps what is held, for a process that starts while the registry is away.
 
+        Sealed like a recording: a hold tells what somebody investigates.
+
         Raises:
             Unavailable: the store does not take it now.
         """
         try:
-            await obstore.put_async(self._objects, _HOLDS, holds.to_json())
+            await obstore.put_async(self._objects, _HOLDS, self._wrapping.close(_HOLDS, holds.to_json()))
         except (BaseError, OSError) as error:
             raise _unavailable(error) from error
 
@@ -138,8 +140,8 @@ class RecordingStore:
             Unavailable: the store does not answer.
         """
         try:
-            return Holds.from_json(await self._get(_HOLDS))
-        except (*_ABSENT, ValueError):
+            return Holds.from_json(self._wrapping.open(_HOLDS, await self._get(_HOLDS)))
+        except (*_ABSENT, SealBrokenError, ValueError):
             return None
         except (BaseError, OSError) as error:
             raise _unavailable(error) from error

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from argo.registry.v1 import admission_pb2, site_pb2
 from registry.domain import admission
@@ -16,8 +16,7 @@ from registry.domain.network import CameraNetworks
 Decision: TypeAlias = Admitted | Refused
 
 
-@dataclass(frozen=True)
-class Gate:
+class Gate(NamedTuple):
     """All that decides about a device.
 
     Attributes:
@@ -45,24 +44,20 @@ def gate_of(device: site_pb2.Device, deployments: Iterable[site_pb2.Deployment])
     return Gate(_facts(device), stays(deployments))
 
 
-def gates(rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Gate]:
+def gates(rows: Iterable[Sequence[Any]]) -> Mapping[str, Gate]:
     """What decides about devices as the database has them now, by the name of the device.
 
     Args:
         rows: of the query ``gate_of_devices``.
     """
-    facts: dict[str, admission.Device] = {}
-    placed: dict[str, list[admission.Deployment]] = {}
+    facts, placed = len(admission.Device._fields), defaultdict[str, list[admission.Deployment]](list)
+    devices: dict[str, admission.Device] = {}
     for row in rows:
-        name = row["name"]
-        if name not in facts:
-            facts[name] = _facts_of(row)
-        if row["start_time"] is not None:
-            stay = admission.Deployment(
-                row["site"], row["decision"], row["start_time"], row["end_time"], row["deployment"]
-            )
-            placed.setdefault(name, []).append(stay)
-    return {name: Gate(device, placed.get(name, ())) for name, device in facts.items()}
+        device, stay = admission.Device(*row[:facts]), row[facts:]
+        devices[device.name] = device
+        if stay[0] is not None:
+            placed[device.name].append(admission.Deployment(*stay))
+    return {name: Gate(device, placed.get(name, ())) for name, device in devices.items()}
 
 
 def show(record: Any, decision: Decision) -> None:
@@ -106,18 +101,6 @@ def _facts(device: site_pb2.Device) -> admission.Device:
 def stays(deployments: Iterable[site_pb2.Deployment]) -> list[admission.Deployment]:
     """What the domain has to know of deployments."""
     return [_stay(deployment) for deployment in deployments]
-
-
-def _facts_of(row: Mapping[str, Any]) -> admission.Device:
-    return admission.Device(
-        name=row["name"],
-        address=row["address"],
-        mobile=row["mobility"] == "MOBILITY_MOBILE",
-        site=row["own_site"] or "",
-        has_purpose=(row["legal_basis_purpose"] or "PURPOSE_UNSPECIFIED") != "PURPOSE_UNSPECIFIED",
-        dpia_reference=row["legal_basis_dpia_reference"] or "",
-        sign_reference=row["legal_basis_sign_reference"] or "",
-    )
 
 
 def _stay(deployment: site_pb2.Deployment) -> admission.Deployment:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,7 +16,7 @@ LONGEST_POSTPONEMENT: Final = timedelta(days=1)
 kept: a broken registry must not become a way of keeping everything."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class HeldInterval:
     """Pictures of one optic that must not be erased.
 
@@ -32,19 +33,22 @@ class HeldInterval:
     expires: datetime
 
 
+@dataclass(frozen=True)
 class Holds:
-    """All that is held, as the registry said it at one time."""
+    """All that is held, as the registry said it at one time.
 
-    def __init__(self, intervals: Iterable[HeldInterval] = ()) -> None:
-        by_optic: dict[str, list[HeldInterval]] = {}
-        for interval in intervals:
-            by_optic.setdefault(interval.optic, []).append(interval)
-        self._by_optic: Mapping[str, list[HeldInterval]] = by_optic
+    Attributes:
+        intervals: in any order.
+    """
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Holds) and self._by_optic == other._by_optic
+    intervals: frozenset[HeldInterval] = frozenset()
 
-    __hash__ = None  # type: ignore[assignment] # compared by what they hold
+    @functools.cached_property
+    def _by_optic(self) -> Mapping[str, Sequence[HeldInterval]]:
+        found: dict[str, list[HeldInterval]] = {}
+        for held in self.intervals:
+            found.setdefault(held.optic, []).append(held)
+        return found
 
     def keeps(self, segment: SegmentName, now: datetime) -> bool:
         """Whether any picture of the segment is held at `now`: a segment is kept whole or not at all."""
@@ -55,8 +59,10 @@ class Holds:
 
     def to_json(self) -> bytes:
         """A form that can be kept."""
-        intervals = [held for optic in sorted(self._by_optic) for held in self._by_optic[optic]]
-        rows = [(held.optic, *map(datetime.isoformat, (held.start, held.end, held.expires))) for held in intervals]
+        rows = [
+            (held.optic, *map(datetime.isoformat, (held.start, held.end, held.expires)))
+            for held in sorted(self.intervals)
+        ]
         return json.dumps({"intervals": rows}, separators=(",", ":")).encode()
 
     @classmethod
@@ -68,6 +74,6 @@ class Holds:
         """
         try:
             rows = json.loads(content)["intervals"]
-            return cls(HeldInterval(optic, *(datetime.fromisoformat(each) for each in times)) for optic, *times in rows)
+            return cls(frozenset(HeldInterval(optic, *map(datetime.fromisoformat, times)) for optic, *times in rows))
         except (KeyError, TypeError) as error:
             raise ValueError("these are no holds") from error

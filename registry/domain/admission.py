@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from registry.domain.network import CameraNetworks, DeviceAddress
 
@@ -122,8 +122,9 @@ def admit(
         networks: as configured now, which may be narrower than when the record was stored.
     """
     site = standing_at(device, deployments, now)
-    reasons = tuple(reason for reason, applies in _TABLE.items() if applies(device, deployments, now, networks))
-    return Refused(reasons, site) if reasons else Admitted(site)
+    table = _OF_A_MOBILE_DEVICE if device.mobile else _OF_A_FIXED_DEVICE
+    reasons = [reason for reason, applies in table if applies(device, deployments, now, networks)]
+    return Refused(tuple(reasons), site) if reasons else Admitted(site)
 
 
 def standing_at(device: Device, deployments: Sequence[Deployment], now: datetime) -> str:
@@ -142,23 +143,38 @@ def _outside_network(
         return True
 
 
-def _unplaced(device: Device, deployments: Sequence[Deployment], now: datetime) -> bool:
-    return device.mobile and not any(deployment.covers(now) for deployment in deployments)
+def _unplaced(deployments: Sequence[Deployment], now: datetime) -> bool:
+    return not any(deployment.covers(now) for deployment in deployments)
 
 
-_TABLE: Mapping[Reason, Callable[[Device, Sequence[Deployment], datetime, CameraNetworks], bool]] = {
-    Reason.SITE_MISSING: lambda device, *_: not device.mobile and not device.site,
+_Check: TypeAlias = Callable[[Device, Sequence[Deployment], datetime, CameraNetworks], bool]
+
+_OF_EVERY_DEVICE: Mapping[Reason, _Check] = {
     Reason.PURPOSE_MISSING: lambda device, *_: not device.has_purpose,
     Reason.DPIA_REFERENCE_MISSING: lambda device, *_: not device.dpia_reference.strip(),
     Reason.SIGN_REFERENCE_MISSING: lambda device, *_: not device.sign_reference.strip(),
     Reason.ADDRESS_OUTSIDE_NETWORK: _outside_network,
-    Reason.DECISION_MISSING: lambda device, deployments, *_: (
-        device.mobile and not any(deployment.decision.strip() for deployment in deployments)
-    ),
-    Reason.PLACEMENT_NOT_STARTED: lambda device, deployments, now, _networks: (
-        _unplaced(device, deployments, now) and any(deployment.start > now for deployment in deployments)
-    ),
-    Reason.PLACEMENT_ENDED: lambda device, deployments, now, _networks: (
-        _unplaced(device, deployments, now) and any(deployment.end <= now for deployment in deployments)
-    ),
 }
+_OF_A_FIXED_DEVICE: Sequence[tuple[Reason, _Check]] = (
+    (Reason.SITE_MISSING, lambda device, *_: not device.site),
+    *_OF_EVERY_DEVICE.items(),
+)
+_OF_A_MOBILE_DEVICE: Sequence[tuple[Reason, _Check]] = (
+    *_OF_EVERY_DEVICE.items(),
+    (
+        Reason.DECISION_MISSING,
+        lambda _device, deployments, *_: not any(deployment.decision.strip() for deployment in deployments),
+    ),
+    (
+        Reason.PLACEMENT_NOT_STARTED,
+        lambda _device, deployments, now, _networks: (
+            _unplaced(deployments, now) and any(deployment.start > now for deployment in deployments)
+        ),
+    ),
+    (
+        Reason.PLACEMENT_ENDED,
+        lambda _device, deployments, now, _networks: (
+            _unplaced(deployments, now) and any(deployment.end <= now for deployment in deployments)
+        ),
+    ),
+)

@@ -83,10 +83,12 @@ SELECT DISTINCT device, optic FROM change
 WHERE sequence > $1 AND sequence <= $2 AND device IS NOT NULL AND ($3::text IS NULL OR controller = $3)
 
 -- name: gate_of_devices
--- What admission asks of the devices $1: a row for each, for a mobile one a row for each of its stays.
-SELECT devices.name, address, devices.mobility, devices.site AS own_site,
-       legal_basis_purpose, legal_basis_dpia_reference, legal_basis_sign_reference,
-       deployments.name AS deployment, deployments.site, decision, start_time, end_time
+-- What admission asks of the devices $1: a row for each, for a mobile one a row for each of its stays. The columns are
+-- the fields of registry.domain.admission.Device, then of Deployment, in their order.
+SELECT devices.name, address, COALESCE(devices.mobility = 'MOBILITY_MOBILE', false), COALESCE(devices.site, ''),
+       COALESCE(legal_basis_purpose, 'PURPOSE_UNSPECIFIED') <> 'PURPOSE_UNSPECIFIED',
+       COALESCE(legal_basis_dpia_reference, ''), COALESCE(legal_basis_sign_reference, ''),
+       deployments.site, decision, start_time, end_time, deployments.name
 FROM devices LEFT JOIN deployments ON deployments.parent = devices.name
 WHERE devices.name = ANY ($1::text[])
 

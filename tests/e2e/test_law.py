@@ -18,6 +18,7 @@ from google.type import interval_pb2
 
 from anonymizer.domain.segments import SegmentName
 from argo.registry.v1 import (
+    admission_pb2,
     hold_service_pb2,
     hold_service_pb2_grpc,
     registry_service_pb2,
@@ -80,11 +81,10 @@ async def test_a_mobile_camera_goes_dark_by_itself_when_its_placement_ends(stree
     address = await street.play("mobile-camera", sample)
     async with administrating(street) as stub:
         optic = await make(stub, "mobile-camera", device_of(address, site_pb2.Device.MOBILITY_MOBILE))
-        device = await stub.GetDevice(pb.GetDeviceRequest(name="devices/mobile-camera"))
-        assert {refusal.reason for refusal in device.refusals}
+        assert await refusals(stub, "devices/mobile-camera") == [admission_pb2.Refusal.REASON_DECISION_MISSING]
         assert await street.session(optic) is None
 
-        end = datetime.now(UTC) + timedelta(seconds=15)
+        end = datetime.now(UTC) + timedelta(hours=1)
         deployment = site_pb2.Deployment(site=SITE, decision="COSP 7/2026", reason="degrado")
         deployment.decision_time.FromDatetime(end - timedelta(days=2))
         deployment.start_time.FromDatetime(end - timedelta(days=1))
@@ -94,17 +94,29 @@ async def test_a_mobile_camera_goes_dark_by_itself_when_its_placement_ends(stree
                 parent="devices/mobile-camera", deployment_id="first", deployment=deployment, reason=REASON
             )
         )
-        await street.streaming(optic, patience=14)
+        await street.streaming(optic)
         assert await masked_whole(street, optic) > 0  # nobody has confirmed what it sees there
 
+        end = datetime.now(UTC) + timedelta(seconds=5)
+        shorter = site_pb2.Deployment(name="devices/mobile-camera/deployments/first")
+        shorter.end_time.FromDatetime(end)
+        await stub.UpdateDeployment(
+            pb.UpdateDeploymentRequest(
+                deployment=shorter, update_mask=FieldMask(paths=["end_time"]), reason="the square is calm again"
+            )
+        )
         await asyncio.sleep((end - datetime.now(UTC)).total_seconds())
 
         async def dark() -> bool | None:
             return True if await street.session(optic) is None else None
 
-        await until("the camera is dark", dark, patience=5)
-        device = await stub.GetDevice(pb.GetDeviceRequest(name="devices/mobile-camera"))
-    assert [refusal.description for refusal in device.refusals] != []
+        await until("the camera is dark", dark)
+        assert await refusals(stub, "devices/mobile-camera") == [admission_pb2.Refusal.REASON_PLACEMENT_ENDED]
+
+
+async def refusals(stub: Any, device: str) -> list[admission_pb2.Refusal.Reason.ValueType]:
+    record = await stub.GetDevice(pb.GetDeviceRequest(name=device))
+    return [refusal.reason for refusal in record.refusals]
 
 
 async def test_a_moved_camera_shows_nothing_until_somebody_confirms_what_it_sees(street: Street, sample: Path) -> None:

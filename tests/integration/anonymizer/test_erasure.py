@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -59,16 +58,18 @@ class World:
         return {segment async for segment in self.store.segments()}
 
 
+def files_with(word: str, folder: Path) -> list[bytes]:
+    return [path.read_bytes() for path in folder.rglob("*") if path.is_file() and word in path.name]
+
+
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     store = RecordingStore(open_objects((tmp_path / "recordings").as_uri()), b"\1" * 32)
     return World(store, Registry(), prometheus_client.CollectorRegistry())
 
 
-def hold(
-    optic: str, start: datetime, end: datetime, *, expires: datetime = NOON + timedelta(days=60)
-) -> Iterable[HeldInterval]:
-    return [HeldInterval(optic, start, end, expires)]
+def hold(optic: str, start: datetime, end: datetime, *, expires: datetime = NOON + timedelta(days=60)) -> Holds:
+    return Holds(frozenset({HeldInterval(optic, start, end, expires)}))
 
 
 async def recorded(world: World, optic: str, start: datetime, retention: timedelta = WEEK) -> SegmentName:
@@ -82,7 +83,7 @@ async def test_a_hold_and_only_a_hold_stops_erasure(world: World) -> None:
     before = await recorded(world, NORTH, NOON - timedelta(minutes=1))
     after = await recorded(world, NORTH, NOON + timedelta(minutes=1))
     elsewhere = await recorded(world, SOUTH, NOON)
-    world.registry.holds = Holds(hold(NORTH, NOON, NOON + LENGTH))
+    world.registry.holds = hold(NORTH, NOON, NOON + LENGTH)
 
     assert await world.left_at(NOON + timedelta(days=1)) == {held, before, after, elsewhere}
     assert await world.left_at(MONTH) == {held}
@@ -104,14 +105,14 @@ async def test_a_hold_and_only_a_hold_stops_erasure(world: World) -> None:
 )
 async def test_a_segment_is_kept_if_any_of_its_pictures_is_held(world: World, start: int, end: int, kept: bool) -> None:  # noqa: FBT001 - a table
     await recorded(world, NORTH, NOON)
-    world.registry.holds = Holds(hold(NORTH, NOON + timedelta(seconds=start), NOON + timedelta(seconds=end)))
+    world.registry.holds = hold(NORTH, NOON + timedelta(seconds=start), NOON + timedelta(seconds=end))
 
     assert bool(await world.left_at(MONTH)) is kept
 
 
 async def test_what_was_held_dies_with_the_hold_and_so_does_its_key(world: World, tmp_path: Path) -> None:
     segment = await recorded(world, NORTH, NOON)
-    world.registry.holds = Holds(hold(NORTH, NOON, NOON + LENGTH, expires=MONTH))
+    world.registry.holds = hold(NORTH, NOON, NOON + LENGTH, expires=MONTH)
     assert await world.left_at(MONTH - timedelta(seconds=1)) == {segment}
 
     assert await world.left_at(MONTH) == set()
@@ -123,7 +124,7 @@ async def test_what_was_held_dies_with_the_hold_and_so_does_its_key(world: World
 
 async def test_a_shorter_term_is_held_too(world: World) -> None:
     segment = await recorded(world, NORTH, NOON, timedelta(hours=1))
-    world.registry.holds = Holds(hold(NORTH, NOON, NOON + LENGTH))
+    world.registry.holds = hold(NORTH, NOON, NOON + LENGTH)
 
     assert await world.left_at(NOON + timedelta(hours=2)) == {segment}
 
@@ -131,7 +132,7 @@ async def test_a_shorter_term_is_held_too(world: World) -> None:
 async def test_without_the_registry_erasure_waits_a_day_and_no_longer(world: World) -> None:
     held = await recorded(world, NORTH, NOON)
     due = await recorded(world, SOUTH, NOON)
-    world.registry.holds = Holds(hold(NORTH, NOON, NOON + LENGTH))
+    world.registry.holds = hold(NORTH, NOON, NOON + LENGTH)
     await world.left_at(NOON)
     world.registry.away = True
 
@@ -150,13 +151,23 @@ async def test_without_the_registry_erasure_waits_a_day_and_no_longer(world: Wor
 async def test_a_restart_without_the_registry_knows_what_was_held(world: World) -> None:
     held = await recorded(world, NORTH, NOON)
     await recorded(world, SOUTH, NOON)
-    world.registry.holds = Holds(hold(NORTH, NOON, NOON + LENGTH))
+    world.registry.holds = hold(NORTH, NOON, NOON + LENGTH)
     await world.left_at(NOON)
 
     world.registry.away = True
     world.restart()
 
     assert await world.left_at(MONTH) == {held}
+
+
+async def test_what_is_held_can_be_read_by_nobody_else(world: World, tmp_path: Path) -> None:
+    world.registry.holds = hold(NORTH, NOON, NOON + LENGTH)
+    await world.left_at(NOON)
+
+    (kept,) = files_with("holds", tmp_path)
+
+    assert NORTH.encode() not in kept
+    assert b"intervals" not in kept
 
 
 async def test_if_nobody_knows_what_is_held_nothing_is_erased(world: World) -> None:
@@ -167,7 +178,8 @@ async def test_if_nobody_knows_what_is_held_nothing_is_erased(world: World) -> N
 
 
 def test_holds_survive_being_kept() -> None:
-    holds = Holds([*hold(NORTH, NOON, NOON + LENGTH), *hold(SOUTH, NOON, MONTH), *hold(NORTH, NOON, MONTH)])
+    several = hold(NORTH, NOON, NOON + LENGTH), hold(SOUTH, NOON, MONTH), hold(NORTH, NOON, MONTH)
+    holds = Holds(frozenset().union(*(each.intervals for each in several)))
 
     assert Holds.from_json(holds.to_json()) == holds
     for content in (b"", b"{}", b"[1]", b'{"intervals": [["a"]]}', b'{"intervals": [["a", "b", "c", "d"]]}', b"\xff"):

@@ -28,8 +28,8 @@ if _version_not_supported:
 class ProposalServiceStub:
     """Leads changes of live rules to a second person.
 
-    A rule goes live, and a live rule or a zone, line or lane that a live rule watches is changed, only through here. To switch a rule
-    off, or from live to shadow, one person suffices.
+    A rule goes live, and a live rule or a zone, line or lane that a live rule watches is changed, only through here. One person
+    suffices to switch a rule off or from live to shadow, and to change a display name.
     """
 
     def __init__(self, channel):
@@ -68,8 +68,8 @@ class ProposalServiceStub:
 class ProposalServiceServicer:
     """Leads changes of live rules to a second person.
 
-    A rule goes live, and a live rule or a zone, line or lane that a live rule watches is changed, only through here. To switch a rule
-    off, or from live to shadow, one person suffices.
+    A rule goes live, and a live rule or a zone, line or lane that a live rule watches is changed, only through here. One person
+    suffices to switch a rule off or from live to shadow, and to change a display name.
     """
 
     def GetProposal(self, request, context):
@@ -147,8 +147,8 @@ def add_ProposalServiceServicer_to_server(servicer, server):
 class ProposalService:
     """Leads changes of live rules to a second person.
 
-    A rule goes live, and a live rule or a zone, line or lane that a live rule watches is changed, only through here. To switch a rule
-    off, or from live to shadow, one person suffices.
+    A rule goes live, and a live rule or a zone, line or lane that a live rule watches is changed, only through here. One person
+    suffices to switch a rule off or from live to shadow, and to change a display name.
     """
 
     @staticmethod

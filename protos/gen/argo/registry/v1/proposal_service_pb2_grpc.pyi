@@ -29,8 +29,8 @@ GRPC_VERSION: str
 class ProposalServiceStub:
     """Leads changes of live rules to a second person.
 
-    A rule goes live, and a live rule or a zone, line or lane that a live rule watches is changed, only through here. To switch a rule
-    off, or from live to shadow, one person suffices.
+    A rule goes live, and a live rule or a zone, line or lane that a live rule watches is changed, only through here. One person
+    suffices to switch a rule off or from live to shadow, and to change a display name.
     """
 
     @_typing.overload
@@ -54,8 +54,8 @@ class ProposalServiceStub:
 class ProposalServiceAsyncStub(ProposalServiceStub):
     """Leads changes of live rules to a second person.
 
-    A rule goes live, and a live rule or a zone, line or lane that a live rule watches is changed, only through here. To switch a rule
-    off, or from live to shadow, one person suffices.
+    A rule goes live, and a live rule or a zone, line or lane that a live rule watches is changed, only through here. One person
+    suffices to switch a rule off or from live to shadow, and to change a display name.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -75,8 +75,8 @@ class ProposalServiceAsyncStub(ProposalServiceStub):
 class ProposalServiceServicer(metaclass=_abc_1.ABCMeta):
     """Leads changes of live rules to a second person.
 
-    A rule goes live, and a live rule or a zone, line or lane that a live rule watches is changed, only through here. To switch a rule
-    off, or from live to shadow, one person suffices.
+    A rule goes live, and a live rule or a zone, line or lane that a live rule watches is changed, only through here. One person
+    suffices to switch a rule off or from live to shadow, and to change a display name.
     """
 
     @_abc_1.abstractmethod
