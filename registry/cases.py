@@ -14,11 +14,11 @@ from typing import Any
 from mesh.errors import FieldViolation, InvalidArgument
 from mesh.identity import current_identity
 from mesh.postgres import Pool, load_queries
-from registry import filters, requests, tenancy
+from registry import requests, tenancy
 from registry.database import borrowed, uninterrupted
-from registry.domain import paging
+from registry.listing import listing
 from registry.resources import Resource
-from registry.store import FILTER_PARAMETER, Author, IdempotentRequest, PageQuery, RecordStore, check_etag
+from registry.store import Author, IdempotentRequest, PageQuery, RecordStore, check_etag
 
 QUERIES: Mapping[str, str] = load_queries("registry.sql", "cases.sql")
 
@@ -83,21 +83,16 @@ class Cases:
         Raises:
             InvalidArgument: one of them is not valid.
         """
-        size = paging.page_size(request.page_size)
         sight = tenancy.visible_to(current_identity(), self._resource.kind)
-        query = f"{self._resource.plural} seen by {sight} where {request.filter}"
-        secret = await self._records.page_secret()
-        page = PageQuery(
-            parent="",
-            sight=sight,
-            after=paging.redeem_token(request.page_token, query, secret),
-            # One more than asked for tells whether there is another page.
-            limit=size + 1,
-            condition=filters.condition(self._resource, request.filter, FILTER_PARAMETER),
+        asked = listing(
+            request,
+            query=f"{self._resource.plural} seen by {sight}",
+            secret=await self._records.page_secret(),
+            resource=self._resource,
         )
+        page = PageQuery("", sight, asked.after, asked.limit, asked.condition)
         found = await self._records.list_after(self._resource, page)
-        token = paging.issue_token(found[size - 1].name, query, secret) if len(found) > size else ""
-        return await self._with_steps(found[:size]), token
+        return await self._with_steps(found[: asked.size]), asked.next_page_token(found)
 
     async def create(self, new: NewCase) -> Any:
         """Stores a new case, or answers a repeated request as before.

@@ -35,6 +35,10 @@ class Condition:
     parameters: tuple[Any, ...]
 
 
+ANY = Condition("TRUE", ())
+"""Every row meets it."""
+
+
 def condition(resource: Resource, text: str, first_parameter: int, *, alias: str = "t") -> Condition:
     """What a filter asks of the rows of a resource.
 
@@ -53,7 +57,7 @@ def condition(resource: Resource, text: str, first_parameter: int, *, alias: str
     except FilterError as error:
         raise _refused([FieldViolation("filter", str(error))]) from None
     if expression is None:
-        return Condition("TRUE", ())
+        return ANY
     writer = _Writer(resource, first_parameter, alias)
     sql = writer.write(expression)
     if writer.violations:

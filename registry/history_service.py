@@ -10,10 +10,10 @@ from mesh.errors import FieldViolation, InvalidArgument, NotFound
 from mesh.identity import current_identity
 from registry import history, tenancy
 from registry.auditing import ReadLog, what_is_read
-from registry.domain import paging
 from registry.domain.names import NamePattern
 from registry.domain.network import CameraNetworks
 from registry.history_store import HistoryStore, Instant
+from registry.listing import listing
 from registry.records import from_row
 from registry.resources import RESOURCES
 from registry.store import RecordStore
@@ -56,18 +56,19 @@ class HistoryServicer:
         resource = next((each for each in RESOURCES.values() if each.pattern.matches(request.parent)), None)
         if resource is None:
             raise _invalid("parent", "must be the name of a record", "INVALID_NAME")
-        size = paging.page_size(request.page_size)
         sight = tenancy.visible_to(current_identity(), resource.kind)
-        query, secret = f"revisions of {request.parent} seen by {sight}", await self._store.page_secret()
-        before = paging.redeem_token(request.page_token, query, secret)
-        # One more than asked for tells whether there is another page.
-        reading = self._history.revisions(request.parent, int(before or _NEWEST), history.COLLECTIONS, sight, size + 1)
+        asked = listing(
+            request,
+            query=f"revisions of {request.parent} seen by {sight}",
+            secret=await self._store.page_secret(),
+        )
+        before = int(asked.after or _NEWEST)
+        reading = self._history.revisions(request.parent, before, history.COLLECTIONS, sight, asked.limit)
         changes = await self.reads.answer("ListRevisions", what_is_read("ListRevisions", request), reading)
-        if not changes and not before:
+        if not changes and not asked.after:
             raise _not_found(request.parent)
-        response = pb.ListRevisionsResponse(revisions=[history.revision(change) for change in changes[:size]])
-        if len(changes) > size:
-            response.next_page_token = paging.issue_token(str(changes[size - 1].sequence), query, secret)
+        response = pb.ListRevisionsResponse(revisions=[history.revision(change) for change in changes[: asked.size]])
+        response.next_page_token = asked.next_page_token(changes, lambda change: str(change.sequence))
         return response
 
     async def _optic_record(self, request: pb.GetOpticRecordRequest, asked: datetime) -> pb.OpticRecord:

@@ -10,8 +10,8 @@ from mesh.identity import current_identity
 from registry import requests, tenancy
 from registry.auditing import ReadLog, audited
 from registry.cases import NewCase, own_fields
-from registry.domain import paging
 from registry.holds import HOLD, Holds, KeptPictures
+from registry.listing import listing
 from registry.store import Author, RecordStore
 
 FULL_NAME = "argo.registry.v1.HoldService"
@@ -65,20 +65,16 @@ class HoldServicer:
         self, request: pb.ListHeldIntervalsRequest, _context: Any
     ) -> pb.ListHeldIntervalsResponse:
         """A page of what may not be erased."""
-        size = paging.page_size(request.page_size)
         sight = tenancy.visible_to(current_identity())
-        query = f"held intervals seen by {sight}"
-        secret = await self._records.page_secret()
-        after = _place(paging.redeem_token(request.page_token, query, secret))
-        # One more than asked for tells whether there is another page.
-        kept = await self._holds.kept(sight, after, size + 1)
-        response = pb.ListHeldIntervalsResponse()
-        for pictures in kept[:size]:
+        asked = listing(request, query=f"held intervals seen by {sight}", secret=await self._records.page_secret())
+        kept = await self._holds.kept(sight, _place(asked.after), asked.limit)
+        response = pb.ListHeldIntervalsResponse(
+            next_page_token=asked.next_page_token(
+                kept, lambda held: f"{held.hold} {held.optic} {held.start.isoformat()}"
+            )
+        )
+        for pictures in kept[: asked.size]:
             _pack(pictures, response.held_intervals.add())
-        if len(kept) > size:
-            last = kept[size - 1]
-            place = f"{last.hold} {last.optic} {last.start.isoformat()}"
-            response.next_page_token = paging.issue_token(place, query, secret)
         return response
 
 

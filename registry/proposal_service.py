@@ -9,16 +9,17 @@ from argo.registry.v1 import proposal_service_pb2 as pb
 from argo.registry.v1 import proposal_service_pb2_grpc
 from mesh.errors import FieldViolation
 from mesh.identity import current_identity
-from registry import filters, masks, requests, tenancy
+from registry import masks, requests, tenancy
 from registry.auditing import ReadLog, audited
 from registry.database import uninterrupted
-from registry.domain import paging, proposing
+from registry.domain import proposing
 from registry.domain.names import ancestor, has_wildcard
 from registry.domain.network import CameraNetworks
 from registry.domain.proposing import Event
+from registry.listing import listing
 from registry.proposal_store import PROPOSABLE, PROPOSAL, ProposalStore, record_of
 from registry.resources import RESOURCES
-from registry.store import FILTER_PARAMETER, Author, PageQuery, RecordStore
+from registry.store import Author, PageQuery, RecordStore
 
 FULL_NAME = "argo.registry.v1.ProposalService"
 
@@ -51,20 +52,21 @@ class ProposalServicer(proposal_service_pb2_grpc.ProposalServiceServicer):
         self, request: pb.ListProposalsRequest, _context: Any
     ) -> pb.ListProposalsResponse:
         """A page of proposals."""
-        requests.check_name("parent", request.parent, PROPOSAL.pattern.parent, wildcard=True)
-        size, sight = paging.page_size(request.page_size), tenancy.visible_to(current_identity())
-        query = f"proposals of {request.parent} seen by {sight} where {request.filter}"
-        secret = await self._records.page_secret()
-        after = paging.redeem_token(request.page_token, query, secret)
-        condition = filters.condition(PROPOSAL, request.filter, FILTER_PARAMETER)
-        # One more than asked for tells whether there is another page.
-        proposals = await self._store.list_after(PageQuery(request.parent, sight, after, size + 1, condition))
-        if not proposals and not after and not has_wildcard(request.parent):
+        sight = tenancy.visible_to(current_identity())
+        asked = listing(
+            request,
+            query=f"proposals of {request.parent} seen by {sight}",
+            secret=await self._records.page_secret(),
+            resource=PROPOSAL,
+            parents=PROPOSAL.pattern.parent,
+        )
+        page = PageQuery(request.parent, sight, asked.after, asked.limit, asked.condition)
+        proposals = await self._store.list_after(page)
+        if not proposals and not asked.after and not has_wildcard(request.parent):
             await self._records.get(RESOURCES["optic"], request.parent, sight)
-        response = pb.ListProposalsResponse(proposals=proposals[:size])
-        if len(proposals) > size:
-            response.next_page_token = paging.issue_token(proposals[size - 1].name, query, secret)
-        return response
+        return pb.ListProposalsResponse(
+            proposals=proposals[: asked.size], next_page_token=asked.next_page_token(proposals)
+        )
 
     async def CreateProposal(self, request: pb.CreateProposalRequest, _context: Any) -> pb.Proposal:  # noqa: N802 - the contract's name
         """Proposes a change; what it would make of the record is checked now, so that nobody is asked for nothing."""

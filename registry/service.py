@@ -12,16 +12,16 @@ from google.protobuf.message import Message
 
 from argo.registry.v1 import registry_service_pb2 as pb
 from mesh.identity import current_identity
-from registry import admissions, filters, masks, requests, scenes, tenancy
+from registry import admissions, masks, requests, scenes, tenancy
 from registry.auditing import ReadLog, what_is_read
 from registry.database import uninterrupted
-from registry.domain import paging
 from registry.domain.names import NamePattern, ancestor, has_wildcard
 from registry.domain.network import CameraNetworks
+from registry.listing import listing
 from registry.resources import RESOURCES, Resource
 from registry.scenes import SceneStore, confirmed_places
 from registry.sql import QUERIES
-from registry.store import FILTER_PARAMETER, Author, PageQuery, RecordStore
+from registry.store import Author, PageQuery, RecordStore
 from registry.watching import OpticWatch
 
 FULL_NAME = "argo.registry.v1.RegistryService"
@@ -101,25 +101,19 @@ class RegistryServicer:
 
     async def _list(self, resource: Resource, method: str, request: Any, _context: Any) -> Any:
         parent = "" if resource.is_root else request.parent
-        if not resource.is_root:
-            requests.check_name("parent", parent, resource.pattern.parent, wildcard=True)
-        size = paging.page_size(request.page_size)
         sight = tenancy.visible_to(current_identity(), resource.kind)
-        query = f"{resource.plural} of {parent} seen by {sight} where {request.filter}"
-        secret = await self._store.page_secret()
-        page = PageQuery(
-            parent=parent,
-            sight=sight,
-            after=paging.redeem_token(request.page_token, query, secret),
-            # One more than asked for tells whether there is another page.
-            limit=size + 1,
-            condition=filters.condition(resource, request.filter, FILTER_PARAMETER),
+        asked = listing(
+            request,
+            query=f"{resource.plural} of {parent} seen by {sight}",
+            secret=await self._store.page_secret(),
+            resource=resource,
+            parents=None if resource.is_root else resource.pattern.parent,
         )
+        page = PageQuery(parent, sight, asked.after, asked.limit, asked.condition)
         records = await self.reads.answer(method, what_is_read(method, request), self._page(resource, page))
         response = resource.list_response()
-        getattr(response, resource.plural).extend(records[:size])
-        if len(records) > size:
-            response.next_page_token = paging.issue_token(records[size - 1].name, query, secret)
+        getattr(response, resource.plural).extend(records[: asked.size])
+        response.next_page_token = asked.next_page_token(records)
         return response
 
     async def _page(self, resource: Resource, page: PageQuery) -> list[Any]:

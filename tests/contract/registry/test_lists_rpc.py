@@ -63,6 +63,15 @@ async def test_page_arguments(scene: Administrator, resource: Resource) -> None:
         )
 
 
+@each_kind
+async def test_all_that_is_wrong_with_a_list_is_said_at_once(scene: Administrator, resource: Resource) -> None:
+    parent = {} if resource.is_root else {"parent": "sites/alimonda/"}
+    wrong = await refusal_of(listing(scene, resource, page_size=-1, page_token="AAAA", filter="no = such", **parent))
+
+    assert (wrong.code, wrong.reason) == (Code.INVALID_ARGUMENT, "INVALID_REQUEST")
+    assert wrong.fields == [*parent, "page_size", "page_token", "filter"]
+
+
 async def test_a_token_is_bound_to_its_query(scene: Administrator) -> None:
     for number in range(3):
         await scene.CreateZone(parent=OPTIC, zone_id=f"z{number}", zone=lawful.zone())
