@@ -135,17 +135,19 @@ def read_camera(contact: Contact, clock: Callable[[], datetime]) -> CameraReport
 class _OneHost(HTTPAdapter):
     """Lets requests out to one host only, redirected ones too, and answers in up to a size that a camera may need."""
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, contact: Contact) -> None:
         super().__init__()
-        self._host = host
+        self._contact = contact
 
     def send(self, request: requests.PreparedRequest, *arguments: Any, **options: Any) -> requests.Response:
         """See ``HTTPAdapter``.
 
         Raises:
-            CameraError: the request goes elsewhere, or the answer is too large.
+            CameraError: the request goes elsewhere or out of HTTPS, or the answer is too large.
         """
-        _check_host(str(request.url), self._host)
+        _check_host(str(request.url), self._contact.host)
+        if self._contact.tls and urlsplit(str(request.url)).scheme != "https":
+            raise CameraError("it leads out of HTTPS")
         response = super().send(request, *arguments, **options | {"stream": True})
         content = response.raw.read(_LARGEST_ANSWER_BYTES + 1, decode_content=True)
         response.close()
@@ -177,7 +179,7 @@ def _service(
     session.trust_env = False
     session.max_redirects = 0
     for scheme in ("http://", "https://"):
-        session.mount(scheme, _OneHost(contact.host))
+        session.mount(scheme, _OneHost(contact))
     return service
 
 
@@ -232,10 +234,16 @@ def _service_addresses(device: Any, contact: Contact) -> dict[str, str]:
         # From before GetServices came (ONVIF 2.1).
         media = device.GetCapabilities(Category="Media").Media
         services = {_MEDIA: str(media.XAddr)} if media is not None else {}
-    for namespace in (_MEDIA, _MEDIA2):
-        if namespace in services:
-            _check_host(services[namespace], contact.host)
-    return services
+    found = {namespace: services[namespace] for namespace in (_MEDIA, _MEDIA2) if namespace in services}
+    for address in found.values():
+        _check_host(address, contact.host)
+    return {namespace: _by_tls(address, contact) if contact.tls else address for namespace, address in found.items()}
+
+
+def _by_tls(address: str, contact: Contact) -> str:
+    """The same path where the camera was reached: many tell their HTTP addresses over HTTPS, too."""
+    host = f"[{contact.host}]" if ":" in contact.host else contact.host
+    return urlsplit(address)._replace(scheme="https", netloc=f"{host}:{contact.port}").geturl()
 
 
 def _streams(contact: Contact, addresses: dict[str, str], sign_in: dict[str, bool]) -> Iterator[Stream]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -38,6 +39,7 @@ class OnvifDevice:
         service_host: to which its service addresses point.
         firmware: its version.
         https: whether it serves HTTPS, too.
+        tls: with which it speaks HTTPS only; None: HTTP only.
         redirect: where it sends whoever asks for device information; empty: nowhere.
         calls: names of operations with whether they were signed, in order.
     """
@@ -51,6 +53,7 @@ class OnvifDevice:
     service_host: str = "127.0.0.1"
     firmware: str = "5.3.0"
     https: bool = True
+    tls: ssl.SSLContext | None = None
     redirect: str = ""
     calls: list[tuple[str, bool]] = field(default_factory=list)
 
@@ -60,7 +63,7 @@ class OnvifDevice:
         app.router.add_post("/onvif/{service}", self._answer)
         runner = web.AppRunner(app)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", self.port)
+        site = web.TCPSite(runner, "127.0.0.1", self.port, ssl_context=self.tls)
         await site.start()
         self.port = runner.addresses[0][1]
         try:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from argo.registry.v1 import site_pb2
+from mesh.testing import certificate_authority
 from registry.onboarding.camera import CameraError, CameraReport, Contact, read_camera
 from registry.onboarding.proposal import Wanted, propose, warnings
 from tests.contract.registry.onvif_device import OnvifDevice
@@ -55,6 +58,19 @@ async def test_a_camera_says_what_it_is(device: OnvifDevice, encoding: str) -> N
         ("devices/alimonda-1/optics/optic-2", "/Streaming/Channels/201", "/Streaming/Channels/202"),
     ]
     assert (len(optics), optics[0].policy.analysis_width) == (4, 640)
+
+
+async def test_a_camera_is_read_over_https_though_nobody_vouches_for_its_certificate(tmp_path: Path) -> None:
+    files = certificate_authority(tmp_path).issue("system/camera")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(files.certificate, files.key)
+    device = OnvifDevice(tls=tls)
+
+    report = await report_of(device, tls=True)
+
+    assert (report.model, len(report.streams)) == ("Q4", 8)
+    with pytest.raises(CameraError, match="does not answer"):
+        await report_of(device, tls=False)
 
 
 async def test_the_password_is_tried_once_and_no_other_is() -> None:
