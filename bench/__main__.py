@@ -10,17 +10,37 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import audit, gateway, real_time, registry_reads, registry_scale, road
+from bench import (
+    audit,
+    batching,
+    gateway,
+    models,
+    real_time,
+    redaction,
+    registry_reads,
+    registry_scale,
+    road,
+    scorecard,
+    tracking,
+)
 from bench.results import Result
+from bench.scripted import measuring as scripted
 from mesh.local.sample import ensure_sample
 
 REAL_TIME_SECONDS = 600.0
 
 PARTS: Mapping[str, Callable[[Path, float | None], list[Result]]] = {
     "road": lambda video, _seconds: road.measure(video),
+    "scorecard": lambda video, _seconds: scorecard.measure(video),
+    "scripted": lambda _video, _seconds: scripted.results(),
+    "redaction": lambda _video, _seconds: redaction.measure(),
     "registry": lambda _video, _seconds: [*registry_reads.measure(), *registry_scale.measure()],
+    "batching": lambda video, seconds: batching.measure(video, seconds or batching.LOAD_SECONDS),
+    "models": lambda video, _seconds: models.measure(video),
+    "tracking": lambda video, _seconds: tracking.measure(video),
     "audit": lambda _video, _seconds: audit.measure(),
-    "gateway": lambda video, seconds: gateway.measure(video, seconds or gateway.SHORT_OUTAGE_SECONDS),
+    "gateway": lambda video, _seconds: gateway.measure(video),
+    "outage": lambda video, seconds: gateway.measure_outage(video, seconds or gateway.OUTAGE_SECONDS),
     "real-time": lambda video, seconds: real_time.measure(video, seconds or REAL_TIME_SECONDS),
 }
 """By name: measures a video, in real time for so many seconds; None: for the part's own time."""
@@ -34,7 +54,7 @@ def main() -> int:
         "--seconds",
         type=float,
         help=f"of the real-time run (default {REAL_TIME_SECONDS:g}; memory needs 240 or more) "
-        f"and of the gateway's outage (default {gateway.SHORT_OUTAGE_SECONDS:g})",
+        f"and of the gateway's outage (default {gateway.OUTAGE_SECONDS:g})",
     )
     parser.add_argument("--only", choices=sorted(PARTS), help="one part alone")
     arguments = parser.parse_args()

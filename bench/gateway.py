@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from bench import gateway_copies, gateway_core, gateway_decode, gateway_outage
-from bench.gateway_films import LIGHT, MAIN, SUB, write_film
+from bench.gateway_films import LIGHT, MAIN, SUB, Form, write_film
 from bench.results import Result
 
-SHORT_OUTAGE_SECONDS = 120.0
-LOAD_SECONDS = 20.0
+OUTAGE_SECONDS = 600.0
+LOAD_SECONDS = 15.0
 
 
-def measure(video: Path, seconds: float) -> list[Result]:
-    """All figures of the gateway; ``seconds`` are those of the run with the outage."""
-    with tempfile.TemporaryDirectory() as folder:
-        sub, main, light = (
-            write_film(video, Path(folder) / f"{name}.mp4", form)
-            for name, form in (("sub", SUB), ("main", MAIN), ("light", LIGHT))
-        )
+def measure(video: Path) -> list[Result]:
+    """What it adds to decoding, what one core carries, and a frame's way."""
+    with _films(video, SUB, MAIN) as (sub, main):
         _say("the gateway's sessions beside bare decoding")
         results = gateway_decode.measure(sub)
         _say("one core")
         results += gateway_core.measure(sub, main, LOAD_SECONDS)
-        results += gateway_copies.measure(sub)
+        return results + gateway_copies.measure(sub)
+
+
+def measure_outage(video: Path, seconds: float) -> list[Result]:
+    """Six hundred optics for so many seconds, all cut for a fifth of them."""
+    with _films(video, LIGHT) as (light,):
         _say(f"six hundred optics, {seconds:g} s")
-        return results + gateway_outage.measure(light, seconds)
+        return gateway_outage.measure(light, seconds)
+
+
+@contextlib.contextmanager
+def _films(video: Path, *forms: Form) -> Iterator[list[Path]]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield [write_film(video, Path(folder) / f"{number}.mp4", form) for number, form in enumerate(forms)]
 
 
 def _say(step: str) -> None:

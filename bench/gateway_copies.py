@@ -68,7 +68,7 @@ def main() -> None:
     decoder = VideoDecoder("h264")
     frame = [frame for unit in units_of(film)[:2] for frame in decoder.decode(unit.data)][-1]
     planes = count("decoded picture to I420", lambda: to_i420(frame, *SUB.size))
-    picture = Picture(planes, *SUB.size, CaptureTime(0.0, 0.0, TimeSource.ARRIVAL), 0.0)
+    picture = Picture(lambda: planes, *SUB.size, CaptureTime(0.0, 0.0, TimeSource.ARRIVAL), 0.0)
     message = count("to a message", lambda: packing.frame(picture, 1))
     verdict = detection.Verdict(sequence=1)
     for peer, request in (

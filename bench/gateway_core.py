@@ -23,15 +23,20 @@ LEAST_STREAMS = 40
 LATEST_SECONDS = 0.5
 SHARE_RECEIVED = 0.98
 """Of the frames that the cameras sent: fewer, and the core does not carry them."""
-STEPS = (40, 60, 80, 100, 120)
+STEPS = (40, 50, 60, 70, 80, 90, 100, 110, 120)
+ATTEMPTS = 2
+"""At each step: a hiccup of the machine is not the gateway's."""
 MAIN_STREAMS = 4
 MAIN_WIDTH = 768
 """At which a main stream is analysed unless the policy says otherwise."""
 EVERY_FRAME = policy(2 * SUB.rate, SUB.size[0])
 """At twice the camera's rate the gate, which keeps the rate, never holds a picture back for having come early."""
 WAY_STREAMS = 8
+HEARTBEAT = 0.5
+"""Analysed frames per second of a still scene: the gateway's own default."""
+_SETTINGS = {"ARGO_CAPACITY": "1000", "ARGO_DECODE_THREADS": "2"}
 _CORE = 0
-_SETTLE_SECONDS = 8.0
+_SETTLE_SECONDS = 6.0
 _PATIENCE = 60.0
 
 
@@ -76,19 +81,30 @@ def measure(sub: Path, main: Path, seconds: float, steps: Sequence[int] = STEPS)
 async def _measure(sub: Path, main: Path, seconds: float, steps: Sequence[int]) -> list[Result]:
     with _elsewhere():
         carried, tried = await _ramp(sub, seconds, steps)
-        mains = await _load(main, MAIN_STREAMS, seconds, rules=policy(SUB.rate, MAIN_WIDTH))
+        mains = await _load(main, MAIN_STREAMS, seconds, rules=policy(SUB.rate, MAIN_WIDTH, heartbeat=HEARTBEAT))
     way = await _load(sub, WAY_STREAMS, seconds, pinned=False)
     return [*_capacity(carried, tried), _main_cost(mains), _way(way)]
 
 
 async def _ramp(sub: Path, seconds: float, steps: Sequence[int]) -> tuple[Load | None, Load]:
     """The largest load that one core carried, and the last one that was tried."""
-    carried, tried = None, None
-    for streams in steps:
-        tried = await _load(sub, streams, seconds)
-        if not tried.carried(SUB.rate):
-            break
-        carried = tried
+    carried: Load | None = None
+    tried: Load | None = None
+    async with gateway_world(_SETTINGS) as world, cameras(sub, max(steps), 1) as addresses:
+        _pin(world.process, {_CORE})
+        registered = 0
+        for streams in steps:
+            await world.register(addresses[registered:streams], 1, EVERY_FRAME, first=registered)
+            registered = streams
+            await _streaming(world, streams)
+            for _ in range(ATTEMPTS):
+                await asyncio.sleep(_SETTLE_SECONDS)
+                tried = await _observe(world, streams, seconds)
+                if tried.carried(SUB.rate):
+                    break
+            else:
+                break
+            carried = tried
     assert tried is not None  # there is a first step
     return carried, tried
 
@@ -96,16 +112,19 @@ async def _ramp(sub: Path, seconds: float, steps: Sequence[int]) -> tuple[Load |
 async def _load(
     film: Path, streams: int, seconds: float, *, rules: scene_pb2.Policy = EVERY_FRAME, pinned: bool = True
 ) -> Load:
-    settings = {"ARGO_CAPACITY": "1000", "ARGO_DECODE_THREADS": "2"}
-    async with gateway_world(settings) as world, cameras(film, streams, 1) as addresses:
+    async with gateway_world(_SETTINGS) as world, cameras(film, streams, 1) as addresses:
         if pinned:
             _pin(world.process, {_CORE})
         await world.register(addresses, 1, rules)
-        await world.until_streaming(streams, _PATIENCE)
+        await _streaming(world, streams)
         await asyncio.sleep(_SETTLE_SECONDS)
-        load = await _observe(world, streams, seconds)
-        print(f"bench: {load}", file=sys.stderr, flush=True)
-        return load
+        return await _observe(world, streams, seconds)
+
+
+async def _streaming(world: World, streams: int) -> None:
+    """Until all stream, or for as long as anybody would wait: then the figures will say so."""
+    with contextlib.suppress(TimeoutError):
+        await world.until_streaming(streams, _PATIENCE)
 
 
 async def _observe(world: World, streams: int, seconds: float) -> Load:
@@ -116,7 +135,7 @@ async def _observe(world: World, streams: int, seconds: float) -> Load:
     took = time.monotonic() - started
     seen = [sorted(each) for each in world.arrivals.seconds.values()]
     together = sorted(second for each in seen for second in each)
-    return Load(
+    load = Load(
         streams,
         frames=(len(together) + world.arrivals.unknown) / took,
         latest=max((percentile(each, 0.99) for each in seen), default=math.inf),
@@ -125,32 +144,36 @@ async def _observe(world: World, streams: int, seconds: float) -> Load:
         cpu=(processor_seconds(world.process) - before) / took,
         others=(processor_seconds(own) - own_before) / took,
     )
+    print(f"bench: {load}", file=sys.stderr, flush=True)
+    return load
 
 
 def _capacity(carried: Load | None, tried: Load) -> list[Result]:
-    """How many; the first step is the bound, so the last load that was tried explains a miss."""
+    """How many; what was tried last explains where it ends."""
     shown = carried or tried
+    beyond = "nothing beyond was tried" if tried is carried else f"not carried: {tried}"
     return [
         Result(
-            "gateway, one core: sub streams 640x360 at 5/s, no frame lost, p99 of the worst below 500 ms",
-            f"{carried.streams if carried else 0}",
-            str(shown),
+            "gateway, one core: most sub streams 640x360 at 5/s, no frame lost, p99 of the worst at most 500 ms",
+            f"{carried.streams if carried else 0} streams",
+            f"{carried}; {beyond}" if carried else beyond,
             bound=f">= {LEAST_STREAMS}",
             holds=carried is not None and carried.streams >= LEAST_STREAMS,
         ),
         Result(
-            "gateway: processor time per sub stream",
+            "gateway: processor time per sub stream, all of it analysed",
             f"{1000 * shown.cpu / (shown.frames or math.inf):.2f} ms a frame",
-            f"{100 * shown.cpu / shown.streams:.1f} % of a core a stream",
+            f"{100 * shown.cpu / shown.streams:.1f} % of a core a stream; "
+            f"{shown.streams / (shown.cpu or math.inf):.0f} of them would fill it",
         ),
     ]
 
 
 def _main_cost(load: Load) -> Result:
     return Result(
-        "gateway: processor time per main stream 1920x1080 at 25/s, 5/s of them analysed at 768x432",
+        "gateway: processor time per main stream 1920x1080 at 25/s, through the motion gate at 768x432",
         f"{100 * load.cpu / load.streams:.1f} % of a core",
-        str(load),
+        f"{load.frames / load.streams:.1f} frames/s of each analysed; {load}",
     )
 
 

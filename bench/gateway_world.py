@@ -44,9 +44,13 @@ _FIRST_PORT, _LAST_PORT = 10_000, 30_000
 _POLL_SECONDS = 0.5
 
 
-def policy(rate: float, width: int) -> scene_pb2.Policy:
-    """How an optic is analysed: as often when still, or a quiet scene would make the gateway look cheaper."""
-    return scene_pb2.Policy(analysed_frame_rate=rate, heartbeat_frame_rate=rate, analysis_width=width)
+def policy(rate: float, width: int, *, heartbeat: float | None = None) -> scene_pb2.Policy:
+    """How an optic is analysed: as often when still unless a ``heartbeat`` is given."""
+    return scene_pb2.Policy(
+        analysed_frame_rate=rate,
+        heartbeat_frame_rate=rate if heartbeat is None else heartbeat,
+        analysis_width=width,
+    )
 
 
 @dataclass
@@ -120,10 +124,10 @@ class World:
             raise SystemExit("bench: the gateway died")
         return psutil.Process(pid)
 
-    async def register(self, addresses: Sequence[str], optics: int, rules: scene_pb2.Policy) -> None:
-        """Make the registry know devices with ``optics`` optics each."""
+    async def register(self, addresses: Sequence[str], optics: int, rules: scene_pb2.Policy, *, first: int = 0) -> None:
+        """Make the registry know devices with ``optics`` optics each; the first of them is number ``first``."""
         request = fleet_service_pb2.ImportFleetRequest(reason="benchmark")
-        for number, address in enumerate(addresses):
+        for number, address in enumerate(addresses, first):
             for record in _records(number, address, optics, rules):
                 request.rows.add(source=f"device {number}", record=record)
         target = self.mesh.environments.target("registry")
@@ -143,7 +147,11 @@ class World:
         return list(answer.sessions)
 
     async def until_streaming(self, optics: int, patience: float) -> float:
-        """Seconds until so many optics stream."""
+        """Seconds until so many optics stream.
+
+        Raises:
+            TimeoutError: not all did in ``patience`` seconds.
+        """
         started = time.monotonic()
         while True:
             sessions = await self.sessions()
@@ -151,7 +159,7 @@ class World:
             if streaming >= optics:
                 return time.monotonic() - started
             if time.monotonic() - started > patience:
-                raise SystemExit(f"bench: {streaming} of {optics} optics stream after {patience:g} s")
+                raise TimeoutError(f"{streaming} of {optics} optics stream after {patience:g} s")
             await asyncio.sleep(_POLL_SECONDS)
 
 

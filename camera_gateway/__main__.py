@@ -6,6 +6,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import av.logging
+import cv2
 import structlog
 
 from camera_gateway.clients import AnalysisClient, RegistryClient
@@ -33,6 +34,8 @@ async def compose(application: lifecycle.Application[GatewaySettings]) -> None:
     settings = application.settings
     # FFmpeg writes about every damaged picture; the counters say it better.
     av.logging.set_level(None)
+    # The pool's threads are the only ones that work on pixels: OpenCV's own would multiply them.
+    cv2.setNumThreads(1)
     metrics = GatewayMetrics(application.metrics)
     secrets = CredentialStore(settings.camera_credentials)
     pool = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -19,6 +19,16 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+LATE_SECONDS: Final = 0.5
+"""A deadline that is looked at so much later was missed by this process, and not by the camera."""
+GRACE_SECONDS: Final = 1.0
+"""What the camera has then: enough to read what came meanwhile."""
+WHISKER: Final = 0.01
+"""Seconds after a deadline at which it is looked at, so that the machine sees it passed."""
+
+DECODER_BEHIND: Final = "decoder_behind"
+"""Why the pipeline drops coded pictures that there was no time for."""
+
 
 class Connection:
     """Drives a source under a liveness machine, for as long as `run` is not cancelled.
@@ -30,6 +40,7 @@ class Connection:
         listener: hears everything that the source says.
         on_change: called after each change of state.
         turns: where a dial waits for its turn, with its site; None for a camera that dials us.
+        wanted_rate: decoded pictures per second that are wanted now.
     """
 
     def __init__(
@@ -40,6 +51,7 @@ class Connection:
         listener: Listener,
         on_change: Callable[[], None],
         turns: tuple[Turns, str] | None,
+        wanted_rate: Callable[[], float],
     ) -> None:
         self._name = name
         self._source = source
@@ -47,7 +59,10 @@ class Connection:
         self._listener = listener
         self._on_change = on_change
         self._turns = turns
+        self._wanted_rate = wanted_rate
         self._timeout: asyncio.Timeout | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._forgiven: float | None = None
         self.attempts = 0
         self.detail = ""
         self.state_time = time.time()
@@ -83,37 +98,59 @@ class Connection:
                 await self._source.run(self)
             self._fail(Reason.END_OF_STREAM, "the source ended")
         except TimeoutError:
-            # Only our own deadline ends here: a source turns its errors into a SourceError.
-            self._expire()
+            # Only our own alarm ends here, and has said why: a source turns its errors into a SourceError.
+            pass
         except SourceError as failure:
             if failure.reason is Reason.INTERNAL:
                 log.exception("optic.failed", optic=self._name)
             self._fail(failure.reason, failure.detail)
         finally:
             self._timeout = None
+            self._disarm()
 
     def _leave(self) -> None:
         if self._turns is not None:
             self._turns[0].leave(self)
 
-    def _expire(self) -> None:
-        if self._liveness.expire(time.monotonic()):
-            self.detail = ""
-            self._changed()
-        else:
-            self._fail(Reason.INTERNAL, "the deadline came before its time")
-
     def _fail(self, reason: Reason, detail: str) -> None:
-        self.detail = detail
         if self._liveness.fail(reason, time.monotonic()):
+            self.detail = detail
             self._changed()
 
     def _reschedule(self) -> None:
         deadline = self._liveness.deadline
-        if self._timeout is None:
+        if deadline is None:
             return
-        # asyncio's clock is the monotonic clock; a whisker more, so that the machine sees its deadline passed.
-        self._timeout.reschedule(None if deadline is None else deadline + 0.01)
+        # A deadline that moves away, as with every picture, is found when the alarm rings.
+        if self._alarm is None or deadline + WHISKER < self._alarm.when():
+            self._arm(deadline + WHISKER)
+
+    def _arm(self, when: float) -> None:
+        self._disarm()
+        # asyncio's clock is the monotonic clock.
+        self._alarm = asyncio.get_running_loop().call_at(when, self._ring, when)
+
+    def _disarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+
+    def _ring(self, when: float) -> None:
+        self._alarm = None
+        deadline, now = self._liveness.deadline, time.monotonic()
+        if self._timeout is None or deadline is None:
+            return
+        if now < deadline:
+            self._arm(deadline + WHISKER)
+        elif now - when > LATE_SECONDS and self._forgiven != deadline:
+            # We were held up ourselves, and all cameras with us: what they sent meanwhile is still to be read.
+            self._forgiven = deadline
+            self._arm(now + GRACE_SECONDS)
+        elif self._liveness.expire(now):
+            # Told before the source is ended: what it delivers while it ends belongs to the past.
+            self.detail = ""
+            self._changed()
+            self._timeout.reschedule(now)
 
     def _changed(self) -> None:
         self.state_time = time.time()
@@ -125,6 +162,10 @@ class Connection:
             # From here on it costs no more than any other that runs.
             self._leave()
             self._changed()
+        self._reschedule()
+
+    def _on_undelivered(self) -> None:
+        self._liveness.on_undelivered(time.monotonic())
         self._reschedule()
 
     def on_connected(self) -> None:
@@ -140,9 +181,9 @@ class Connection:
         self._listener.on_received(pictures, width, height)
 
     def on_skipped(self, units: int) -> None:
-        """See `Listener`; a sign of life, but never the first."""
-        if self._liveness.state is State.STREAMING:
-            self._on_frame()
+        """See `Listener`."""
+        self._liveness.on_skipped(time.monotonic(), self._wanted_rate())
+        self._reschedule()
         self._listener.on_skipped(units)
 
     def on_broken(self, units: int) -> None:
@@ -152,7 +193,14 @@ class Connection:
 
     def on_dropped(self, reason: str, count: int) -> None:
         """See `Listener`."""
+        if reason == DECODER_BEHIND:
+            self._on_undelivered()
         self._listener.on_dropped(reason, count)
+
+    def on_lost(self, packets: int) -> None:
+        """See `Listener`."""
+        self._on_undelivered()
+        self._listener.on_lost(packets)
 
     def on_left_out(self, kind: str) -> None:
         """See `Listener`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Final
 
 import av
@@ -16,10 +17,18 @@ from camera_gateway.domain.crop import WHOLE, Crop
 from camera_gateway.sources import Outcome, Picture
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from av.video.frame import VideoFrame
+    from av.video.plane import VideoPlane
 
     from camera_gateway.domain.clock import CaptureTime
+    from camera_gateway.domain.luma import Luma
     from camera_gateway.domain.motion import MotionGate
+
+
+LUMA_FIRST: Final = frozenset({"yuv420p", "yuv422p", "yuv444p", "yuvj420p", "yuvj422p", "yuvj444p", "nv12", "gray"})
+"""Pixel formats whose first plane is the luma, a byte for each pixel."""
 
 
 def analysis_size(width: int, height: int, largest_width: int) -> tuple[int, int]:
@@ -33,16 +42,28 @@ def to_i420(frame: VideoFrame, width: int, height: int) -> bytes:
 
     One copy when the planes are unpadded, which they are at widths that are multiples of 128; two otherwise.
     """
-    picture = _limited_range(frame, width, height)
+    return _packed(_limited_range(frame, width, height))
+
+
+def _packed(frame: VideoFrame) -> bytes:
+    """The planes of a yuv420p frame, whose sides are even."""
+    width, height = frame.width, frame.height
+    luma, blue, red = frame.planes
     return b"".join(
-        _plane_bytes(picture, index, columns, rows)
-        for index, (columns, rows) in enumerate([(width, height), (width // 2, height // 2), (width // 2, height // 2)])
+        (
+            _plane_bytes(luma, width, height),
+            _plane_bytes(blue, width // 2, height // 2),
+            _plane_bytes(red, width // 2, height // 2),
+        )
     )
 
 
+def _is_full_range(frame: VideoFrame) -> bool:
+    return bool(frame.color_range == ColorRange.JPEG)
+
+
 def _limited_range(frame: VideoFrame, width: int, height: int) -> VideoFrame:
-    full_range = frame.color_range == ColorRange.JPEG
-    if frame.format.name == "yuv420p" and (frame.width, frame.height) == (width, height) and not full_range:
+    if frame.format.name == "yuv420p" and (frame.width, frame.height) == (width, height) and not _is_full_range(frame):
         # FFmpeg would copy it, at half of what decoding costs.
         return frame
     known_range = frame.color_range or None
@@ -51,44 +72,60 @@ def _limited_range(frame: VideoFrame, width: int, height: int) -> VideoFrame:
     )
 
 
-def _plane_bytes(frame: VideoFrame, index: int, columns: int, rows: int) -> memoryview | bytes:
-    plane = frame.planes[index]
+def _plane_bytes(plane: VideoPlane, columns: int, rows: int) -> memoryview | bytes:
     if plane.line_size == columns:
         return memoryview(plane)[: rows * columns]
-    return _plane(frame, index)[:rows, :columns].tobytes()
+    return _pixels(plane)[:rows, :columns].tobytes()
 
 
-def _plane(frame: VideoFrame, index: int) -> npt.NDArray[np.uint8]:
-    plane = frame.planes[index]
-    whole = np.frombuffer(memoryview(plane), np.uint8)[: plane.height * plane.line_size]
+def _pixels(plane: VideoPlane) -> npt.NDArray[np.uint8]:
+    """The plane with its padding."""
+    whole = np.frombuffer(memoryview(plane), np.uint8, plane.height * plane.line_size)
     return whole.reshape(plane.height, plane.line_size)
 
 
 class Planes:
-    """A decoded frame that several optics may look at; converted once for all of them that need it."""
+    """A decoded frame that several optics may look at; each conversion is made once for all of them."""
 
     def __init__(self, frame: VideoFrame) -> None:
         self.frame = frame
-        self._converted: VideoFrame | None = None
+        self._converted: dict[tuple[int, int], VideoFrame] = {}
 
-    def cut(self, crop: Crop, largest_width: int) -> tuple[bytes, int, int]:
-        """The part of ``crop`` at its analysis size: I420 as in `to_i420`, width and height."""
+    def luma(self, crop: Crop, largest_width: int) -> Luma:
+        """The Y plane of the part of ``crop``, limited range; at the size that costs least."""
+        frame = self.frame
+        if frame.format.name not in LUMA_FIRST or _is_full_range(frame):
+            frame = self._at(*self._size(crop, largest_width))
+        luma = _pixels(frame.planes[0])
         if crop == WHOLE:
-            width, height = analysis_size(self.frame.width, self.frame.height, largest_width)
-            return to_i420(self.frame, width, height), width, height
-        if self._converted is None:
-            self._converted = _limited_range(self.frame, self.frame.width, self.frame.height)
-        left, top, columns, rows = crop.pixels(self.frame.width, self.frame.height)
+            return luma[:, : frame.width]
+        left, top, columns, rows = crop.pixels(frame.width, frame.height)
+        return luma[top : top + rows, left : left + columns]
+
+    def cut(self, crop: Crop, largest_width: int) -> tuple[Callable[[], bytes], int, int]:
+        """The part of ``crop`` at its analysis size: what packs it as `to_i420` does, its width and height."""
+        converted = self._at(*self._size(crop, largest_width))
+        if crop == WHOLE:
+            return functools.partial(_packed, converted), converted.width, converted.height
+        left, top, columns, rows = crop.pixels(converted.width, converted.height)
         width, height = analysis_size(columns, rows, largest_width)
         parts = [
-            _plane(self._converted, index)[
-                top // shrink : (top + rows) // shrink, left // shrink : (left + columns) // shrink
-            ]
-            for index, shrink in enumerate((1, 2, 2))
+            _pixels(plane)[top // shrink : (top + rows) // shrink, left // shrink : (left + columns) // shrink]
+            for plane, shrink in zip(converted.planes, (1, 2, 2), strict=True)
         ]
         sizes = [(width, height), (width // 2, height // 2), (width // 2, height // 2)]
         scaled = [cv2.resize(part, size, interpolation=cv2.INTER_AREA) for part, size in zip(parts, sizes, strict=True)]
-        return b"".join(plane.tobytes() for plane in scaled), width, height
+        return lambda: b"".join(plane.tobytes() for plane in scaled), width, height
+
+    def _size(self, crop: Crop, largest_width: int) -> tuple[int, int]:
+        """At which the frame is converted: parts of it are scaled only after they are cut out."""
+        width, height = self.frame.width, self.frame.height
+        return analysis_size(width, height, largest_width) if crop == WHOLE else (width, height)
+
+    def _at(self, width: int, height: int) -> VideoFrame:
+        if (width, height) not in self._converted:
+            self._converted[width, height] = _limited_range(self.frame, width, height)
+        return self._converted[width, height]
 
 
 class Sampler:
@@ -129,9 +166,8 @@ class Sampler:
             wanted = False
         if not (looks or wanted):
             return
-        i420, width, height = planes.cut(self._crop, self._largest_width)
-        luma: npt.NDArray[np.uint8] = np.frombuffer(i420, np.uint8, width * height).reshape(height, width)
-        if looks and (changes := self._attention.look(luma, arrival)):
+        luma = functools.partial(planes.luma, self._crop, self._largest_width)
+        if looks and (changes := self._attention.look(luma(), arrival)):
             outcome.sights.setdefault(self._optic, []).extend(changes)
         if not wanted:
             return
@@ -140,7 +176,8 @@ class Sampler:
         if not admitted:
             outcome.still[self._optic] = outcome.still.get(self._optic, 0) + 1
         elif counted or self._attention.allowance.take(arrival):
-            outcome.pictures[self._optic] = Picture(i420, width, height, capture_time, arrival)
+            picture = Picture(*planes.cut(self._crop, self._largest_width), capture_time, arrival)
+            outcome.show(self._optic, picture)
         else:
             self._shed(outcome)
 

@@ -31,10 +31,16 @@ def guard_checks(peer: RTCPeerConnection, allowed: Sequence[networks.Network]) -
 
     A check from an address that the offer did not name makes a new, peer-reflexive candidate, which would be answered
     and checked in turn. Call it when the remote description is set, before candidates are gathered.
+
+    Raises:
+        AttributeError: this aiortc or aioice is built otherwise; then nobody can publish.
     """
     guards: dict[int, CheckGuard] = {}
     for transceiver in peer.getTransceivers():
-        # aiortc and aioice offer no hook; both are pinned, and a test sends such a check.
+        # There is no supported way: RTCPeerConnection makes its transports itself and takes no part of them from
+        # outside, and what aioice thinks of is a filter of local addresses, not of who may check (aiortc/aioice issue
+        # 2, pull request 57; both open). `getRemoteCandidates` is public, but tells of such a candidate when it was
+        # answered. Both packages are pinned, and test_ice.py fails where this no longer holds.
         connection: Any = transceiver.receiver.transport.transport._connection  # noqa: SLF001
         if id(connection) not in guards:
             guards[id(connection)] = CheckGuard(connection.request_received, allowed)

@@ -74,6 +74,8 @@ class DeviceIncidents:
             for optic in stream.optics:
                 news += self._outage.on_back(optic, now)
         elif state in (State.BACKING_OFF, State.REFUSED) and reason is not None:
+            # Nobody tells it now; another session may never do so again.
+            self.drift = None
             for optic in stream.optics:
                 news += self._outage.on_lost(optic, reason, now)
         self._tell(news)

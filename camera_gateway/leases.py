@@ -52,6 +52,8 @@ class LeaseHolder:
         self._capacity = capacity
         self._table = LeaseTable(grace)
         self._call: Any = None
+        # One message at a time: grpc's core refuses a second one.
+        self._writing = asyncio.Lock()
         self._heard = float("-inf")
         self._draining = False
         self.connected = False
@@ -63,18 +65,27 @@ class LeaseHolder:
             group.create_task(self._expire(), name="lease-expiry")
 
     async def drain(self) -> None:
-        """End every stream and give every device back, so that another replica can take it at once."""
+        """End every stream and give every device back, so that another replica can take it at once.
+
+        Each by itself: a camera that takes its time to close keeps no other from being taken over.
+        """
         self._draining = True
-        for device in self._table.devices:
-            await self._fleet.drop(device, Reason.SHUTDOWN)
-            self._table.drop(device)
-            if self.connected:
-                release = lease.HoldLeasesRequest.Release(device=device)
-                with contextlib.suppress(grpc.RpcError, asyncio.InvalidStateError):
-                    await self._call.write(lease.HoldLeasesRequest(release=release))
+        await asyncio.gather(*(self._give_back(device) for device in self._table.devices))
         if self.connected:
             with contextlib.suppress(grpc.RpcError, asyncio.InvalidStateError):
                 await self._call.done_writing()
+
+    async def _give_back(self, device: str) -> None:
+        await self._fleet.drop(device, Reason.SHUTDOWN)
+        self._table.drop(device)
+        if self.connected:
+            release = lease.HoldLeasesRequest.Release(device=device)
+            with contextlib.suppress(grpc.RpcError, asyncio.InvalidStateError):
+                await self._write(lease.HoldLeasesRequest(release=release))
+
+    async def _write(self, request: lease.HoldLeasesRequest) -> None:
+        async with self._writing:
+            await self._call.write(request)
 
     async def _hold(self) -> None:
         told = False
@@ -92,7 +103,7 @@ class LeaseHolder:
         heartbeat: asyncio.Task[None] | None = None
         try:
             announce = lease.HoldLeasesRequest.Announce(replica=self._replica, capacity=self._capacity)
-            await self._call.write(lease.HoldLeasesRequest(announce=announce))
+            await self._write(lease.HoldLeasesRequest(announce=announce))
             self._heard = time.monotonic()
             heartbeat = asyncio.create_task(self._beat(), name="lease-heartbeat")
             while (response := await self._call.read()) is not grpc.aio.EOF:
@@ -122,7 +133,7 @@ class LeaseHolder:
             if self._draining:
                 continue
             beat = lease.HoldLeasesRequest.Heartbeat(devices=self._table.devices)
-            await self._call.write(lease.HoldLeasesRequest(heartbeat=beat))
+            await self._write(lease.HoldLeasesRequest(heartbeat=beat))
             if time.monotonic() - self._heard > SILENCE_SECONDS:
                 self._call.cancel()
 

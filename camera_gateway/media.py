@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import secrets
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -73,7 +74,8 @@ class _Item:
 class _Decoding:
     """Packets to frames of the detector's contract; used by one pool thread at a time."""
 
-    def __init__(self, parameters: media_pb2.CodecParameters) -> None:
+    def __init__(self, parameters: media_pb2.CodecParameters, start: float) -> None:
+        self._start = start
         self._decoder = VideoDecoder(
             DECODERS[parameters.codec], parameters.extradata, size=(parameters.width, parameters.height)
         )
@@ -97,9 +99,9 @@ class _Decoding:
         self._number += 1
         timestamp = frame.pts if frame.pts is not None else self._number - 1
         width, height = analysis_size(frame.width, frame.height, frame.width)
-        seconds = max(0.0, timestamp * self._seconds_per_tick)
+        seconds = self._start + max(0.0, timestamp * self._seconds_per_tick)
         taken = CaptureTime(seconds, 0.0, TimeSource.FILE)
-        picture = Picture(to_i420(frame, width, height), width, height, taken, time.monotonic())
+        picture = Picture(functools.partial(to_i420, frame, width, height), width, height, taken, time.monotonic())
         return _Item(packing.frame(picture, self._number), timestamp, broken_packets=self.broken)
 
 
@@ -124,7 +126,7 @@ class MediaJob:
         self._packets = packets
         self._peers = peers
         self._pool = pool
-        self._decoding = _Decoding(parameters.codec)
+        self._decoding = _Decoding(parameters.codec, parameters.start_time.ToNanoseconds() / 1e9)
         self._discarding = False
         self._decoded: Queue[_Item] = asyncio.Queue(QUEUE_FRAMES)
         self._looked_at: Queue[_Item] = asyncio.Queue(QUEUE_FRAMES)
@@ -161,8 +163,9 @@ class MediaJob:
             getting.cancel()
 
     async def _work(self) -> None:
-        name = f"devices/media/optics/m-{secrets.token_hex(8)}"
-        configuration = lease.OpticConfiguration(optic=name, version=1, display_name="file")
+        configuration = lease.OpticConfiguration(version=1, display_name="file")
+        configuration.MergeFrom(self._parameters.configuration)
+        configuration.optic = f"devices/media/optics/m-{secrets.token_hex(8)}"
         analyze = self._peers.analyze()
         redact = self._peers.redact() if self._parameters.return_masked_video else None
         reading = asyncio.ensure_future(self._decode())
@@ -269,7 +272,7 @@ class MediaJob:
             broken_packets=item.broken_packets,
         )
         if not self._parameters.return_detections:
-            del response.verdict.detections[:]
+            del response.verdict.detections[:], response.verdict.tracks[:]
         return response
 
     def _redact_opening(self, configuration: lease.OpticConfiguration) -> redaction.RedactRequest:

@@ -28,6 +28,7 @@ class GatewayMetrics:
         self.dropped = counter(
             "argo_gateway_frames_dropped", "Frames that went no further, by reason", "optic", "reason"
         )
+        self.packets_lost = counter("argo_gateway_packets_lost", "Packets that were lost on the way", "optic")
         self.left_out = counter(
             "argo_gateway_tracks_left_out", "Tracks offered by cameras and not taken, by kind", "kind"
         )

@@ -1,6 +1,6 @@
 """Coded pictures of one session to pictures: a short line, then the decoder in the pool of threads.
 
-One slow decoder holds up nobody else: each session has at most one coded picture in the pool, and its line is short.
+One slow decoder holds up nobody else: each session has one thread of the pool at most, and for a short turn.
 """
 
 from __future__ import annotations
@@ -16,16 +16,20 @@ import av.error
 from camera_gateway.decoding import VideoDecoder
 from camera_gateway.domain.clock import Presentation, Stamp
 from camera_gateway.domain.effort import DecodeEffort
+from camera_gateway.domain.line import Line
 from camera_gateway.domain.liveness import Reason
 from camera_gateway.sources import Listener, Outcome, SourceError, deliver
 from camera_gateway.views import Samplers, Views
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Sequence
     from concurrent.futures import Executor
 
-MAX_WAITING_UNITS: Final = 50
-"""Coded pictures that may wait for the decoder: two seconds of an ordinary camera."""
+UNITS_A_TURN: Final = 16
+"""Coded pictures that are decoded in one turn of a thread: a decoder that catches up does not wait for each of them."""
+
+TURN_SECONDS: Final = 0.03
+"""Of processor time, after which the thread goes to the next session, whatever is left."""
 
 MAX_FRUITLESS_UNITS: Final = 250
 """Coded pictures in a row without a picture before the session is given up: ten seconds of an ordinary camera."""
@@ -58,36 +62,6 @@ class CodedPicture:
     damaged: bool = False
 
 
-class _Line:
-    """Coded pictures on their way to the decoder; when it falls behind, all go until a key picture."""
-
-    def __init__(self) -> None:
-        self._units: deque[CodedPicture] = deque()
-        self._filled = asyncio.Event()
-        self._until_key = False
-
-    def put(self, unit: CodedPicture) -> int:
-        """Add one; how many were dropped."""
-        dropped = 0
-        if len(self._units) >= MAX_WAITING_UNITS:
-            dropped = len(self._units)
-            self._units.clear()
-            self._until_key = True
-        if self._until_key and not unit.key:
-            return dropped + 1
-        self._until_key = False
-        self._units.append(unit)
-        self._filled.set()
-        return dropped
-
-    async def take(self) -> CodedPicture:
-        """The oldest."""
-        while not self._units:
-            self._filled.clear()
-            await self._filled.wait()
-        return self._units.popleft()
-
-
 class _Decoding:
     """The decoder and samplers of one session; used by one pool thread at a time."""
 
@@ -97,10 +71,25 @@ class _Decoding:
         self._presentation = Presentation()
         self._ordinal = 0
         self._origins: dict[int, CodedPicture] = {}
+        self.fruitless = self.fruitless_keys = 0
+        """Coded pictures, and key pictures among them, since the last picture."""
 
-    def run(self, unit: CodedPicture) -> Outcome:
-        """Decode one coded picture and sample what comes out."""
+    def run(self, units: deque[CodedPicture]) -> Outcome:
+        """Decode coded pictures for one turn and sample what comes out; what there was no time for stays."""
         outcome = Outcome()
+        ends = time.thread_time() + TURN_SECONDS
+        while units:
+            unit = units.popleft()
+            before = outcome.decoded
+            self._decode(unit, outcome)
+            decoded = outcome.decoded > before
+            self.fruitless = 0 if decoded else self.fruitless + 1
+            self.fruitless_keys = 0 if decoded else self.fruitless_keys + unit.key
+            if time.thread_time() >= ends:
+                break
+        return outcome
+
+    def _decode(self, unit: CodedPicture, outcome: Outcome) -> None:
         self._ordinal += 1
         self._origins[self._ordinal] = unit
         self._origins.pop(self._ordinal - MAX_REORDERED, None)
@@ -108,7 +97,7 @@ class _Decoding:
             frames = self._decoder.decode(unit.data, self._ordinal)
         except av.error.FFmpegError:
             outcome.failed += 1
-            return outcome
+            return
         for frame in frames:
             origin = self._origins.pop(frame.pts, unit) if frame.pts is not None else unit
             if origin.damaged:
@@ -118,7 +107,6 @@ class _Decoding:
                 self._samplers.sample(frame, captured, origin.arrival, outcome)
             else:
                 outcome.drop("out_of_order")
-        return outcome
 
 
 class DecodePipeline:
@@ -129,23 +117,33 @@ class DecodePipeline:
         views: of the stream.
         pool: where decoding runs.
         listener: hears what comes out.
+        clock: the present in the arrivals' time.
     """
 
-    def __init__(self, decoder: VideoDecoder, views: Views, pool: Executor, listener: Listener) -> None:
+    def __init__(
+        self,
+        decoder: VideoDecoder,
+        views: Views,
+        pool: Executor,
+        listener: Listener,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._decoding = _Decoding(decoder, Samplers(views))
         self._views = views
         self._pool = pool
         self._listener = listener
-        self._line = _Line()
+        self._clock = clock
+        self._line: Line[CodedPicture] = Line()
+        self._filled = asyncio.Event()
         self._effort = DecodeEffort(views.rate)
 
     def put(self, unit: CodedPicture) -> None:
         """A coded picture came."""
-        self._effort.want(self._views.rate)
         if not self._effort.wants(key=unit.key, reference=unit.reference, now=unit.arrival):
             self._listener.on_skipped(1)
-        elif dropped := self._line.put(unit):
-            self._listener.on_dropped("decoder_behind", dropped)
+            return
+        self._tell(self._line.put(unit, self._clock()))
+        self._filled.set()
 
     async def run(self) -> None:
         """Decode until cancelled.
@@ -154,15 +152,27 @@ class DecodePipeline:
             SourceError: nothing that comes can be decoded.
         """
         loop = asyncio.get_running_loop()
-        fruitless = fruitless_keys = 0
         while True:
-            unit = await self._line.take()
-            outcome = await loop.run_in_executor(self._pool, self._decoding.run, unit)
-            fruitless = 0 if outcome.decoded else fruitless + 1
-            fruitless_keys = 0 if outcome.decoded else fruitless_keys + unit.key
-            deliver(outcome, self._listener)
-            if fruitless > MAX_FRUITLESS_UNITS or fruitless_keys > MAX_FRUITLESS_KEYS:
+            turn = deque(await self._take())
+            deliver(await loop.run_in_executor(self._pool, self._decoding.run, turn), self._listener)
+            self._line.put_back(turn)
+            fruitless = self._decoding.fruitless
+            if fruitless > MAX_FRUITLESS_UNITS or self._decoding.fruitless_keys > MAX_FRUITLESS_KEYS:
                 raise SourceError(Reason.DECODE_ERRORS, f"{fruitless} coded pictures in a row do not decode")
+
+    async def _take(self) -> Sequence[CodedPicture]:
+        self._effort.want(self._views.rate)
+        while True:
+            units, dropped = self._line.take(UNITS_A_TURN, self._clock())
+            self._tell(dropped)
+            if units:
+                return units
+            self._filled.clear()
+            await self._filled.wait()
+
+    def _tell(self, dropped: int) -> None:
+        if dropped:
+            self._listener.on_dropped("decoder_behind", dropped)
 
 
 def now() -> tuple[float, float]:

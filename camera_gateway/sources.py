@@ -6,6 +6,8 @@ import dataclasses
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from camera_gateway.domain.clock import CaptureTime
     from camera_gateway.domain.liveness import Reason
     from camera_gateway.domain.sight import Change
@@ -25,30 +27,36 @@ class Picture:
     """One picture at the analysis size.
 
     Attributes:
-        i420: the Y, U and V planes without padding, limited range, 8 bit; width * height * 3 / 2 bytes.
+        pack: makes `i420`; not called before, so that a picture which gives way to a newer one is never copied.
         width: pixels, even.
         height: pixels, even.
         capture_time: when it was captured.
         arrival: when its last byte arrived at the gateway, monotonic seconds.
     """
 
-    i420: bytes = dataclasses.field(repr=False)
+    pack: Callable[[], bytes] = dataclasses.field(repr=False)
     width: int
     height: int
     capture_time: CaptureTime
     arrival: float
 
+    @property
+    def i420(self) -> bytes:
+        """The Y, U and V planes without padding, limited range, 8 bit; width * height * 3 / 2 bytes."""
+        return self.pack()
+
 
 @dataclasses.dataclass(slots=True)
 class Outcome:
-    """What became of one access unit or decoded frame.
+    """What became of a few coded pictures or of a decoded one.
 
     Attributes:
         decoded: pictures that came out of the decoder.
         width: their width in pixels, as the camera sends them.
         height: their height.
         failed: access units that the decoder refused.
-        pictures: those that are wanted for analysis, by optic: several optics may share a stream.
+        pictures: the newest of those that are wanted for analysis, by optic: several optics may share a stream.
+        superseded: how many gave way to it, by optic.
         still: pictures held back because nothing moved, by optic.
         shed: pictures left out because there is not enough computing power, by optic.
         sights: what changed in what an optic can see.
@@ -60,10 +68,17 @@ class Outcome:
     height: int = 0
     failed: int = 0
     pictures: dict[str, Picture] = dataclasses.field(default_factory=dict)
+    superseded: dict[str, int] = dataclasses.field(default_factory=dict)
     still: dict[str, int] = dataclasses.field(default_factory=dict)
     shed: dict[str, int] = dataclasses.field(default_factory=dict)
     sights: dict[str, list[Change]] = dataclasses.field(default_factory=dict)
     dropped: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    def show(self, optic: str, picture: Picture) -> None:
+        """A picture is wanted for the analysis of ``optic``: an older one would be late beside it."""
+        if optic in self.pictures:
+            self.superseded[optic] = self.superseded.get(optic, 0) + 1
+        self.pictures[optic] = picture
 
     def drop(self, reason: str) -> None:
         """One more picture was left out for ``reason``."""
@@ -86,7 +101,7 @@ class Listener(Protocol):
         """One of them is wanted for the analysis of ``optic``."""
 
     def on_held_back(self, optic: str, reason: str, count: int) -> None:
-        """That many were held back from the analysis of ``optic``: "still" or "shed"."""
+        """That many were held back from the analysis of ``optic``: "still", "shed" or "superseded"."""
 
     def on_sight(self, optic: str, changes: list[Change]) -> None:
         """What ``optic`` can see has changed."""
@@ -96,6 +111,9 @@ class Listener(Protocol):
 
     def on_dropped(self, reason: str, count: int) -> None:
         """Coded or decoded pictures were dropped; ``reason`` is a constant of the metrics."""
+
+    def on_lost(self, packets: int) -> None:
+        """That many packets were lost on the way."""
 
     def on_left_out(self, kind: str) -> None:
         """The camera offers a track that is not taken: "audio", "metadata", "video" or "other"."""
@@ -123,10 +141,10 @@ def deliver(outcome: Outcome, listener: Listener) -> None:
         listener.on_received(outcome.decoded, outcome.width, outcome.height)
     for reason, count in outcome.dropped.items():
         listener.on_dropped(reason, count)
-    for optic, count in outcome.still.items():
-        listener.on_held_back(optic, "still", count)
-    for optic, count in outcome.shed.items():
-        listener.on_held_back(optic, "shed", count)
+    held_back = {"still": outcome.still, "shed": outcome.shed, "superseded": outcome.superseded}
+    for reason, counts in held_back.items():
+        for optic, count in counts.items():
+            listener.on_held_back(optic, reason, count)
     for optic, changes in outcome.sights.items():
         listener.on_sight(optic, changes)
     for optic, picture in outcome.pictures.items():

@@ -84,7 +84,7 @@ class Stream:
         self._listener = listener
         self._metrics = metrics
         self._optics: dict[str, Optic] = {}
-        self.connection = Connection(name, source, liveness, self, self._changed, turns)
+        self.connection = Connection(name, source, liveness, self, self._changed, turns, lambda: views.rate)
 
     @property
     def optics(self) -> tuple[str, ...]:
@@ -136,6 +136,11 @@ class Stream:
         """See `Listener`."""
         for optic in self._optics.values():
             optic.on_dropped(reason, count)
+
+    def on_lost(self, packets: int) -> None:
+        """See `Listener`."""
+        for optic in self._optics:
+            self._metrics.packets_lost.labels(optic).inc(packets)
 
     def on_left_out(self, kind: str) -> None:
         """See `Listener`."""

@@ -12,6 +12,8 @@ from camera_gateway.domain.sharing import Load
 from camera_gateway.domain.tracks import TrackCount
 
 if TYPE_CHECKING:
+    from prometheus_client import Counter
+
     from argo.detector.v1 import detection_service_pb2 as detection
     from camera_gateway.metrics import GatewayMetrics
 
@@ -19,9 +21,10 @@ if TYPE_CHECKING:
 LATE_SECONDS: Final = 0.5
 """From a picture's arrival to here: more, and the decoders or the event loop are behind."""
 
-STRAIN: Final = frozenset(
-    {"late", "detector_busy", "not_analysed_overload", "anonymizer_busy", "decoder_behind", "superseded"}
-)
+SUPERSEDED: Final = "superseded"
+LOST: Final = "decoder_behind"
+
+STRAIN: Final = frozenset({"late", "detector_busy", "not_analysed_overload", "anonymizer_busy", LOST, SUPERSEDED})
 """What becomes of pictures when more come than can be worked on. A peer that is away is another matter."""
 
 HELD_BACK: Final = {"still": Frames.HELD_BACK, "shed": Frames.SHED}
@@ -49,8 +52,11 @@ class Tally:
     def __init__(self, optic: str, metrics: GatewayMetrics) -> None:
         self._optic = optic
         self._metrics = metrics
+        self._received = metrics.received.labels(optic)
+        self._dropped: dict[str, Counter] = {}
         self._stream_unmasked = 0
         self._offered = self._strained = self._came = 0
+        self._behind = False
         self.counts = Counts()
         self.tracks = TrackCount()
         self.coverage = CoverageLedger(time.time())
@@ -62,9 +68,12 @@ class Tally:
         self.counts.frames_received += pictures
         self.width, self.height = width, height
         self._came += pictures
-        self._metrics.received.labels(self._optic).inc(pictures)
+        self._received.inc(pictures)
         self.coverage.count(Frames.RECEIVED, pictures)
         self.coverage.on_frame(Stage.RECEIVED, time.time())
+        if self._behind:
+            self._behind = False
+            self._explain_all("gap")
 
     def on_skipped(self, units: int) -> None:
         """Coded pictures came that nobody needs decoded: the optic is not blind."""
@@ -83,6 +92,13 @@ class Tally:
             self.counts.frames_held_back += count if reason == "still" else 0
             self.coverage.count(HELD_BACK[reason], count)
             self.coverage.explain(Stage.ANALYSED, reason)
+        elif reason == SUPERSEDED:
+            self._offered += count
+            self.counts.frames_superseded += count
+        elif reason == LOST:
+            # Nobody saw it: until a picture comes, that is the reason of the gap.
+            self._explain_all(reason)
+            self._behind = True
         self._drop(reason, count)
 
     def on_offered(self, waited: float) -> None:
@@ -104,7 +120,7 @@ class Tally:
     def on_superseded(self) -> None:
         """See `RoadListener`."""
         self.counts.frames_superseded += 1
-        self._drop("superseded", 1)
+        self._drop(SUPERSEDED, 1)
 
     def on_verdict(self, verdict: detection.Verdict, seconds: float) -> None:
         """See `RoadListener`."""
@@ -141,6 +157,12 @@ class Tally:
         self.coverage.explain(Stage.MASKED, reason)
         self._drop(reason, 1)
 
+    def _explain_all(self, reason: str) -> None:
+        for stage in Stage:
+            self.coverage.explain(stage, reason)
+
     def _drop(self, reason: str, count: int) -> None:
         self._strained += count if reason in STRAIN else 0
-        self._metrics.dropped.labels(self._optic, reason).inc(count)
+        if (dropped := self._dropped.get(reason)) is None:
+            dropped = self._dropped[reason] = self._metrics.dropped.labels(self._optic, reason)
+        dropped.inc(count)

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import dataclasses
 import hmac
+import logging
 import re
 import secrets
 import time
@@ -66,6 +67,8 @@ class WhipSession:
         self.resource = secrets.token_urlsafe(16)
         self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.guards: list[CheckGuard] = []
+        self.left_out: list[str] = []
+        """The kinds of what was offered and not taken: "audio", "video" or "other"."""
         self.ended = asyncio.Event()
         self.connected = asyncio.Event()
         self._newest: NewestSlot[Arrival] = NewestSlot()
@@ -87,11 +90,15 @@ class WhipSession:
         for transceiver in self.peer.getTransceivers():
             if transceiver.kind != "video" or video:
                 transceiver.direction = "inactive"
+                self.left_out.append(transceiver.kind)
                 continue
             video += 1
             transceiver.direction = "recvonly"
         if not video:
             raise ValueError("the offer has no video")
+        if self.peer.sctp is not None:
+            # Data channels: nobody listens to them.
+            self.left_out.append("other")
         await self.peer.setLocalDescription(await self.peer.createAnswer())
         return self.peer.localDescription.sdp
 
@@ -156,6 +163,10 @@ class _Sampling:
 
     def run(self, arrived: Arrival, outcome: Outcome) -> None:
         """Sample one frame into ``outcome``."""
+        if arrived.frame.is_corrupt:
+            # Made up by the decoder, out of noise or for want of a key picture.
+            outcome.failed += 1
+            return
         # Its presentation time is its RTP timestamp. The sender reports stay inside aiortc.
         stamp = self._clock.stamp((arrived.frame.pts or 0) % 2**32, arrived.unix)
         if (captured := self._presentation.admit(stamp)) is not None:
@@ -199,6 +210,8 @@ class WhipSource:
         try:
             self._current = await self._offered.get()
             session = self._current
+            for kind in session.left_out:
+                listener.on_left_out(kind)
             listener.on_connected()
             sampling = _Sampling(self._views)
             loop = asyncio.get_running_loop()
@@ -232,6 +245,8 @@ class WhipEndpoint:
         self._find_source = find_source
         self._find_token = find_token
         self._allowed = allowed
+        # aiortc writes about every picture that does not decode: one publisher of noise would fill the log.
+        logging.getLogger("aiortc.rtcrtpreceiver").setLevel(logging.ERROR)
         if any(network.is_loopback for network in allowed):
             offer_loopback()
         self._sessions: dict[str, tuple[str, WhipSession]] = {}

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import prometheus_client
+
+if TYPE_CHECKING:
+    from detector.model import Model
 
 _SECONDS = (0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0)
 
@@ -36,3 +41,17 @@ class DetectorMetrics:
         self.dropped = prometheus_client.Counter(
             "argo_detector_dropped", "Items dropped while the bus was away, by kind.", ["kind"], registry=registry
         )
+        self.model_changes = prometheus_client.Counter(
+            "argo_detector_model_changes",
+            "Changes of the model while serving, by outcome.",
+            ["outcome"],
+            registry=registry,
+        )
+        self._model = prometheus_client.Gauge(
+            "argo_detector_model_info", "1 for the model at work.", ["model", "digest", "provider"], registry=registry
+        )
+
+    def show_model(self, model: Model) -> None:
+        """Say which model is at work from now on."""
+        self._model.clear()
+        self._model.labels(model.card.name, model.digest, model.provider).set(1)

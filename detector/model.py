@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
 import cv2
-import numpy as np
 import onnxruntime
 import structlog
 
@@ -16,16 +16,17 @@ from detector.catalogue.cards import Card, find_card
 from detector.catalogue.errors import BadCardError, CatalogueError
 from detector.catalogue.inspection import Port, check_network
 from detector.domain.preprocessing import Planes
+from detector.domain.tiling import merge
 from detector.providers import CPU, providers
+from detector.session import Session
 from mesh.errors import StartupError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from detector.domain.detections import Detections
-    from detector.domain.heads import Outputs
-    from detector.domain.inputs import Batch
+    from detector.domain.tiling import Attention, Tile
 
 log = structlog.get_logger()
 
@@ -39,13 +40,11 @@ class Model:
 
     def __init__(self, card: Card, session: onnxruntime.InferenceSession) -> None:
         self.card = card
-        self.provider: str = session.get_providers()[0]
-        self._session = session
         self._input = card.input.build()
         self._head = card.output.build()
-        self._names = {name: card.output.names.get(name, name) for name in self._head.outputs}
-        self._feed = session.get_inputs()[0].name
-        self._one_by_one = session.get_inputs()[0].shape[0] == 1
+        self._names = {card.output.names.get(name, name): name for name in self._head.outputs}
+        self._session = Session(session, list(self._names))
+        self.provider = self._session.provider
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inference")
 
     @property
@@ -58,31 +57,64 @@ class Model:
         """Whether it runs on a GPU."""
         return self.provider != CPU
 
-    async def analyze(self, frames: Sequence[Planes]) -> list[Detections]:
+    async def analyze(
+        self,
+        frames: Sequence[Planes],
+        attentions: Sequence[Attention] | None = None,
+        *,
+        took: Callable[[float], None] = lambda _seconds: None,
+    ) -> list[Detections]:
         """The detections of each frame above the masking threshold, in pixels of the frame.
 
         Args:
             frames: at least one, all of one size.
+            attentions: of each frame's optic; None: the frames are looked at whole.
+            took: told the seconds from the planes to the boxes, without the wait for the batch before; called in the
+                dedicated thread.
 
         Raises:
             Exception: whatever onnxruntime raises when the device fails.
         """
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self.look, frames)
 
-    def look(self, frames: Sequence[Planes]) -> list[Detections]:
+        def timed() -> list[Detections]:
+            started = time.perf_counter()
+            try:
+                return self.look(frames, attentions)
+            finally:
+                took(time.perf_counter() - started)
+
+        return await asyncio.get_running_loop().run_in_executor(self._executor, timed)
+
+    def look(self, frames: Sequence[Planes], attentions: Sequence[Attention] | None = None) -> list[Detections]:
         """The same as `analyze`, in the caller's thread."""
+        found = self._look(frames)
+        if attentions is None:
+            return found
+        chosen = [attention.choose(planes) for attention, planes in zip(attentions, frames, strict=True)]
+        parts = self._look_at_tiles(frames, chosen)
+        height, width = frames[0].luma.shape
+        together = [
+            merge(whole, [(tile, next(parts)) for tile in tiles], width, height, self.card.output.overlap)
+            for whole, tiles in zip(found, chosen, strict=True)
+        ]
+        for attention, detections in zip(attentions, together, strict=True):
+            attention.found(detections, self.card.thresholds.tracking)
+        return together
+
+    def _look_at_tiles(self, frames: Sequence[Planes], chosen: Sequence[Sequence[Tile]]) -> Iterator[Detections]:
+        """In the order of the frames and their tiles, as many at a time as there are frames."""
+        views = [tile.cut(planes) for planes, tiles in zip(frames, chosen, strict=True) for tile in tiles]
+        for first in range(0, len(views), len(frames)):
+            yield from self._look(views[first : first + len(frames)])
+
+    def _look(self, frames: Sequence[Planes]) -> list[Detections]:
         height, width = frames[0].luma.shape
         placement = self._input.place(width, height)
-        outputs = self._run(self._input.pack(frames, placement))
+        shape = self._input.shape(placement)
+        self._input.pack(frames, placement, self._session.input(len(frames), shape, self._input.dtype))
+        outputs = {self._names[name]: values for name, values in self._session.run(len(frames), shape).items()}
         threshold = self.card.thresholds.masking
         return [self._head.decode(outputs, frame, placement, threshold) for frame in range(len(frames))]
-
-    def _run(self, batch: Batch) -> Outputs:
-        parts = np.split(batch, len(batch)) if self._one_by_one else [batch]
-        wanted = list(self._names.values())
-        values = [self._session.run(wanted, {self._feed: part}) for part in parts]
-        joined = values[0] if len(values) == 1 else [np.concatenate(each) for each in zip(*values, strict=True)]
-        return dict(zip(self._names, joined, strict=True))
 
     async def warm_up(self, frames: int = 1) -> None:
         """Run at the usual proportions, so that the first real frame does not pay for the first run of its shape.
@@ -91,7 +123,7 @@ class Model:
             frames: of the largest batch; the smallest and the largest are run.
 
         Raises:
-            StartupError: what comes out is not what the head takes.
+            StartupError: it fails, or what comes out is not what the head takes.
         """
         for width, height in _WARM_UP_SIZES:
             black = Planes.unpack(width, height, bytes(width * height * 3 // 2))
@@ -100,10 +132,13 @@ class Model:
                     await self.analyze([black] * count)
                 except ValueError as error:
                     raise StartupError(f"model {self.card.name} is not what its card says", str(error)) from error
+                except Exception as error:
+                    raise StartupError(f"model {self.card.name} does not run here", type(error).__name__) from error
 
     def close(self) -> None:
-        """End the thread after what it is doing."""
-        self._executor.shutdown(wait=True, cancel_futures=True)
+        """End the thread after what it is doing, and give the memory back. Nothing may be asked of it afterwards."""
+        self._executor.shutdown(wait=True)
+        self._session.close()
 
 
 def load(name: str, directory: Path, *, threads: int) -> Model:
@@ -112,10 +147,18 @@ def load(name: str, directory: Path, *, threads: int) -> Model:
     Raises:
         StartupError: no such card or file, a wrong digest, or a file that is not what its card says.
     """
+    try:
+        card = find_card(name, directory)
+    except CatalogueError as error:
+        raise StartupError("the detector has no model to load", str(error)) from error
+    return load_card(card, directory, threads=threads)
+
+
+def load_card(card: Card, directory: Path, *, threads: int) -> Model:
+    """Load the model of this card; see load."""
     # One frame at a time is resized, and the inference thread is where it happens.
     cv2.setNumThreads(1)
     try:
-        card = find_card(name, directory)
         session = _open(store.read_model(card, directory), threads)
         check_network(card, _ports(session.get_inputs()), _ports(session.get_outputs()))
     except CatalogueError as error:

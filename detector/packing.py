@@ -12,6 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from argo.detector.v1 import bus_pb2, detection_service_pb2
 from argo.type.v1 import data_class_pb2, geometry_pb2, media_pb2
+from detector.domain.tracking import Sight
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,12 +21,20 @@ if TYPE_CHECKING:
     from detector.domain.configuration import OpticConfiguration
     from detector.domain.detections import Boxes, Detections
     from detector.domain.flows import Flow
+    from detector.domain.geometry import Point
     from detector.domain.observations import Observation
+    from detector.domain.tracking import Track
 
 EVENT_IDS: Final = uuid.UUID("6f0e7c0e-3f0f-5c44-9a52-0c8a3f1f7a11")
 """Name space of event ids: the same firing has the same id, however often it is published."""
 
 _MICROSECONDS: Final = 1_000_000
+
+_SIGHTS: Final = {
+    Sight.SEEN: detection_service_pb2.TrackedObject.SIGHT_SEEN,
+    Sight.COASTED: detection_service_pb2.TrackedObject.SIGHT_COASTED,
+    Sight.HELD: detection_service_pb2.TrackedObject.SIGHT_HELD,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +80,20 @@ def pack_verdict(
             score=float(detections.scores[index]),
             track=tracks.get(index, 0),
         )
+    _pack_tracks(verdict, header, [track for track in analysis.tracks if track.present])
     return verdict
+
+
+def _pack_tracks(verdict: detection_service_pb2.Verdict, header: FrameHeader, tracks: Sequence[Track]) -> None:
+    boxes = np.array([track.box for track in tracks], dtype=np.float32).reshape(-1, 4)
+    for track, box in zip(tracks, _normalised(boxes, header), strict=True):
+        verdict.tracks.add(
+            track=track.track,
+            object_class=int(track.object_class),
+            box=box,
+            score=track.score,
+            sight=_SIGHTS[track.sight],
+        )
 
 
 def pack_refusal(
@@ -148,7 +170,18 @@ def pack_observations(
             lines=observation.lines,
         )
         for point in observation.path:
-            packed.path.add(time=_timestamp(point.time), image=geometry_pb2.Point(x=point.foot[0], y=point.foot[1]))
+            packed.path.add(
+                time=_timestamp(point.time),
+                image=geometry_pb2.Point(x=point.foot[0], y=point.foot[1]),
+                ground=_ground(point.ground),
+            )
+        if observation.movement:
+            packed.speed.metres_per_second = observation.movement.speed
+            packed.speed.standard_error = observation.movement.speed_error
+            packed.speed.heading_degrees = observation.movement.heading
+        colour, confidence = observation.colour
+        packed.vehicle_colour = int(colour)  # type: ignore[assignment]
+        packed.vehicle_colour_confidence = confidence
     return batch
 
 
@@ -167,6 +200,8 @@ def pack_flow(configuration: OpticConfiguration, flow: Flow) -> bus_pb2.FlowBatc
             object_class=int(line.object_class),
             left_to_right=line.left_to_right,
             right_to_left=line.right_to_left,
+            mean_speed=line.mean_speed,
+            measured=line.measured,
         )
     for zone in flow.zones:
         batch.zones.add(
@@ -174,8 +209,34 @@ def pack_flow(configuration: OpticConfiguration, flow: Flow) -> bus_pb2.FlowBatc
             object_class=int(zone.object_class),
             mean_occupancy=zone.mean_occupancy,
             maximum_occupancy=zone.maximum_occupancy,
+            mean_density=zone.mean_density,
+            maximum_density=zone.maximum_density,
         )
+    _pack_conflicts_and_turns(batch, flow)
+    batch.light_level = flow.light_level
     return batch
+
+
+def _pack_conflicts_and_turns(batch: bus_pb2.FlowBatch, flow: Flow) -> None:
+    for turn in flow.turns:
+        batch.turns.add(
+            from_line=turn.from_line,
+            to_line=turn.to_line,
+            object_class=int(turn.object_class),
+            count=turn.count,
+        )
+    for near in flow.near_misses:
+        batch.near_misses.add(
+            zone=near.zone,
+            time_to_collision=near.time_to_collision,
+            shortest_time_to_collision=near.shortest_time_to_collision,
+            post_encroachment=near.post_encroachment,
+            shortest_post_encroachment_time=near.shortest_post_encroachment_time,
+        )
+
+
+def _ground(place: Point | None) -> geometry_pb2.GroundPoint | None:
+    return None if place is None else geometry_pb2.GroundPoint(east_metres=place[0], north_metres=place[1])
 
 
 def _normalised(boxes: Boxes, header: FrameHeader) -> list[geometry_pb2.Box]:

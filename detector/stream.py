@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from opentelemetry import trace
 
-from argo.detector.v1 import detection_service_pb2
+from argo.detector.v1 import bus_pb2, detection_service_pb2
 from detector.domain.analysis import FiredRule, OpticAnalysis
 from detector.domain.configuration import OpticConfiguration
-from detector.packing import FrameHeader, pack_event, pack_refusal, pack_verdict
+from detector.domain.picture import Picture
+from detector.packing import FrameHeader, pack_event, pack_flow, pack_refusal, pack_verdict
 from detector.scheduling import Answer, ModelFailure, Overload, Scheduler
 from detector.unpacking import require_configuration, unpack_configuration, unpack_frame
 from mesh import tracing
@@ -23,6 +24,7 @@ from mesh.errors import Unavailable
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from detector.domain.flows import Flow
     from detector.domain.tracking import TrackerParameters
     from detector.metrics import DetectorMetrics
     from detector.publisher import Publisher
@@ -34,6 +36,7 @@ LIVE_PENDING: Final = 64
 
 Requests = AsyncIterator[detection_service_pb2.AnalyzeRequest]
 Verdict = detection_service_pb2.Verdict
+Event = bus_pb2.Event
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,7 @@ class StreamParts:
         scheduler: asks the model.
         publisher: tells the bus.
         metrics: counts.
-        digest: SHA-256 of the model, in hexadecimal.
-        tracker: parameters of the trackers.
+        tracker: parameters of the trackers, whose scores give way to those of the model's card.
         new_id: random track ids.
         local_time: seconds since the epoch -> a moment in the city's time zone.
         observation_interval: seconds of capture time between two reports of the tracks.
@@ -55,7 +57,6 @@ class StreamParts:
     scheduler: Scheduler
     publisher: Publisher
     metrics: DetectorMetrics
-    digest: str
     tracker: TrackerParameters
     new_id: Callable[[], int]
     local_time: Callable[[float], datetime]
@@ -65,11 +66,19 @@ class StreamParts:
 
 @dataclass(frozen=True, slots=True)
 class _Pending:
-    """A frame whose verdict is due."""
+    """A frame whose verdict is due.
+
+    Attributes:
+        header: of the frame.
+        arrived: on the monotonic clock, seconds.
+        answer: of the model, once it has looked.
+        picture: the frame, small; None: nothing looks at the picture itself now.
+    """
 
     header: FrameHeader
     arrived: float
     answer: Answer
+    picture: Picture | None
 
 
 _Step = _Pending | OpticConfiguration | Exception | None
@@ -119,9 +128,10 @@ class AnalysisStream:
             configuration_version=configuration.version,
             every_frame=every_frame,
         )
+        _tell_not_running(analysis)
         with self._parts.scheduler.stream(every_frame=every_frame) as key:
             tasks = (
-                asyncio.create_task(self._read(requests, key), name="analyze-reader"),
+                asyncio.create_task(self._read(requests, key, analysis), name="analyze-reader"),
                 asyncio.create_task(self._watch_drain(), name="analyze-drain"),
             )
             try:
@@ -133,7 +143,7 @@ class AnalysisStream:
                 self._report(analysis, None, to_bus=not every_frame)
                 log.info("analysis.ended", optic=configuration.optic)
 
-    async def _read(self, requests: Requests, key: int) -> None:
+    async def _read(self, requests: Requests, key: int, analysis: OpticAnalysis) -> None:
         try:
             async for request in requests:
                 if request.WhichOneof("message") == "configuration":
@@ -143,7 +153,8 @@ class AnalysisStream:
                 await self._places.acquire()
                 span = tracing.start_child("detector.analyze", header.traceparent)
                 answer = self._parts.scheduler.submit(key, planes, span)
-                await self._steps.put(_Pending(header, time.monotonic(), answer))
+                picture = Picture.of(planes) if analysis.wants_picture(header.seconds) else None
+                await self._steps.put(_Pending(header, time.monotonic(), answer, picture))
             await self._steps.put(None)
         except Exception as error:  # noqa: BLE001 - the writer raises it
             # After the verdicts on the frames before it.
@@ -160,6 +171,7 @@ class AnalysisStream:
                     raise step
                 case OpticConfiguration():
                     analysis.configure(step)
+                    _tell_not_running(analysis)
                 case _Pending():
                     verdict = await self._answer(step, analysis, to_bus=to_bus)
                     self._places.release()
@@ -168,42 +180,49 @@ class AnalysisStream:
     async def _answer(self, pending: _Pending, analysis: OpticAnalysis, *, to_bus: bool) -> Verdict:
         header = pending.header
         try:
-            detections = await pending.answer
+            look = await pending.answer
         except Overload:
             return self._refuse(pending, "overload", Verdict.OUTCOME_NOT_ANALYSED_OVERLOAD)
         except ModelFailure:
             return self._refuse(pending, "failure", Verdict.OUTCOME_NOT_ANALYSED_FAILURE)
         span = tracing.start_child("detector.rules", header.traceparent)
-        found = analysis.step(header.seconds, header.width, header.height, detections)
-        if found.fired:
-            self._tell(found.fired, analysis.configuration, header, span, to_bus=to_bus)
+        analysis.believe(birth_score=look.thresholds.events, strong_score=look.thresholds.tracking)
+        found = analysis.step(header.seconds, header.width, header.height, look.detections, pending.picture)
+        events = self._events(found.fired, analysis.configuration, header, span, digest=look.digest)
+        if to_bus:
+            with trace.use_span(span):
+                for event in events:
+                    self._parts.publisher.add_event(analysis.configuration, event)
         span.end()
-        self._report(analysis, header.seconds, to_bus=to_bus)
+        flow = self._report(analysis, header.seconds, to_bus=to_bus)
         elapsed = self._count(pending, "analysed")
-        return pack_verdict(header, detections, found, digest=self._parts.digest, elapsed=elapsed)
+        verdict = pack_verdict(header, look.detections, found, digest=look.digest, elapsed=elapsed)
+        if not to_bus:
+            verdict.events.extend(events)
+            if flow is not None:
+                verdict.flow.CopyFrom(pack_flow(analysis.configuration, flow))
+        return verdict
 
-    def _tell(
+    def _events(
         self,
         firings: Sequence[FiredRule],
         configuration: OpticConfiguration,
         header: FrameHeader,
         span: trace.Span,
         *,
-        to_bus: bool,
-    ) -> None:
+        digest: str,
+    ) -> list[Event]:
         # Without traces of its own the detector hands on the one that it was given.
         traceparent = tracing.traceparent(span) or header.traceparent
         for fired in firings:
             self._parts.metrics.fired.labels(fired.topic).inc()
             span.add_event("rule.fired", {"rule": fired.specification.name, "topic": fired.topic})
-            if to_bus:
-                event = pack_event(configuration, header, fired, digest=self._parts.digest, traceparent=traceparent)
-                with trace.use_span(span):
-                    self._parts.publisher.add_event(configuration, event)
+        return [pack_event(configuration, header, fired, digest=digest, traceparent=traceparent) for fired in firings]
 
     def _refuse(self, pending: _Pending, reason: str, outcome: Verdict.Outcome.ValueType) -> Verdict:
         elapsed = self._count(pending, reason)
-        return pack_refusal(pending.header, outcome, digest=self._parts.digest, elapsed=elapsed)
+        digest = self._parts.scheduler.model.digest
+        return pack_refusal(pending.header, outcome, digest=digest, elapsed=elapsed)
 
     def _count(self, pending: _Pending, outcome: str) -> float:
         elapsed = time.monotonic() - pending.arrived
@@ -211,24 +230,33 @@ class AnalysisStream:
         self._parts.metrics.verdict_seconds.observe(elapsed)
         return elapsed
 
-    def _report(self, analysis: OpticAnalysis, now: float | None, *, to_bus: bool) -> None:
-        """Hand on tracks and counts when they are due; `now` is the capture time, None at the end of the stream."""
+    def _report(self, analysis: OpticAnalysis, now: float | None, *, to_bus: bool) -> Flow | None:
+        """Hand on tracks and counts when they are due; `now` is the capture time, None at the end of the stream.
+
+        Returns:
+            The counts that were due.
+        """
         tracks_due = self._due(self._reported_tracks, now, self._parts.observation_interval)
         counts_due = self._due(self._reported_counts, now, self._parts.flow_interval)
         self._reported_tracks = now if tracks_due or self._reported_tracks is None else self._reported_tracks
         self._reported_counts = now if counts_due or self._reported_counts is None else self._reported_counts
         observations = analysis.observations() if tracks_due else []
         flow = analysis.flow() if counts_due else None
-        if not to_bus:
-            return
-        self._parts.publisher.add_observations(analysis.configuration, observations)
-        if flow is not None:
-            self._parts.publisher.add_flow(analysis.configuration, flow)
+        if to_bus:
+            self._parts.publisher.add_observations(analysis.configuration, observations)
+            if flow is not None:
+                self._parts.publisher.add_flow(analysis.configuration, flow)
+        return flow
 
     @staticmethod
     def _due(last: float | None, now: float | None, interval: float) -> bool:
         # A clock that was set back must not silence the reports until it has caught up.
         return now is None or (last is not None and not 0.0 <= now - last < interval)
+
+
+def _tell_not_running(analysis: OpticAnalysis) -> None:
+    for rule, why in analysis.not_running.items():
+        log.warning("rule.not_running", rule=rule, why=why, configuration_version=analysis.configuration.version)
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -1,4 +1,4 @@
-"""Checks of whole records: each unpacks a message and lets the domain judge its fields, all of them at once."""
+"""Checks of whole records, but of rules: each unpacks a message and lets the domain judge all its fields at once."""
 
 from __future__ import annotations
 
@@ -7,30 +7,27 @@ from collections.abc import Iterable
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from argo.registry.v1 import scene_pb2, site_pb2
-from argo.type.v1 import geometry_pb2, object_class_pb2
 from mesh.errors import FailedPrecondition, FieldViolation
 from registry.domain import fields
 from registry.domain.fields import Violations
 from registry.domain.geometry import (
     MINIMUM_CALIBRATION_POINTS,
-    Point,
     crop_problem,
     inside_picture,
     polygon_problems,
     polyline_problems,
 )
-from registry.domain.names import NamePattern, ancestor
+from registry.domain.names import NamePattern
 from registry.domain.network import CameraNetworks, DeviceAddress, address_problem
+from registry.message_checks import MAXIMUM_PARTS, check_enum, check_texts, known_values, points_of
 
 _SITE = NamePattern(("sites",))
-_MAXIMUM_PARTS = 64
 _MAXIMUM_FRAME_RATE = 60
 _MAXIMUM_WIDTH = 7680
 _MAXIMUM_VIEWERS = 1000
 _DEFAULT_FRAME_RATE = 5.0
 _DEFAULT_HEARTBEAT_RATE = 0.5
 _HIGHEST_MOUNT_METRES = 500
-_LONGEST_DWELL_SECONDS = 24 * 3600
 
 VIEWERS = frozenset({"operator", "supervisor", "administrator", "investigator", "authority"})
 """Kinds of identity that a policy may let watch: auditors look at what was done, and traffic gets numbers only."""
@@ -40,8 +37,8 @@ def check_controller(controller: site_pb2.Controller, _networks: CameraNetworks)
     """A controller: a name for people and what it is."""
     found = Violations("controller")
     found.add("display_name", fields.text_problem(controller.display_name, required=True))
-    _check_texts(found, controller, ("contact",))
-    found.require("kind", given=controller.kind in _known(site_pb2.Controller.Kind))
+    check_texts(found, controller, ("contact",))
+    found.require("kind", given=controller.kind in known_values(site_pb2.Controller.Kind))
     return found.found
 
 
@@ -49,7 +46,7 @@ def check_site(site: site_pb2.Site, _networks: CameraNetworks) -> list[FieldViol
     """A site: a name for people and a point on earth."""
     found = Violations("site")
     found.add("display_name", fields.text_problem(site.display_name, required=True))
-    _check_texts(found, site, ("address", "district", "lot", "owner"))
+    check_texts(found, site, ("address", "district", "lot", "owner"))
     found.require("location", given=site.HasField("location"))
     found.add("location.latitude", fields.range_problem(site.location.latitude, -90, 90))
     found.add("location.longitude", fields.range_problem(site.location.longitude, -180, 180))
@@ -59,7 +56,7 @@ def check_site(site: site_pb2.Site, _networks: CameraNetworks) -> list[FieldViol
 def check_device(device: site_pb2.Device, networks: CameraNetworks) -> list[FieldViolation]:
     """A device. What admission asks for may still be missing: the record can be made before its papers are complete."""
     found = Violations("device")
-    _check_texts(found, device, ("display_name", "model", "serial_number", "firmware_version"))
+    check_texts(found, device, ("display_name", "model", "serial_number", "firmware_version"))
     if device.site and not _SITE.matches(device.site):
         found.add("site", f"must be {_SITE}")
     if device.address:
@@ -67,12 +64,12 @@ def check_device(device: site_pb2.Device, networks: CameraNetworks) -> list[Fiel
     else:
         found.require("address", given=False)
     found.add("credentials", fields.credentials_problem(device.credentials))
-    found.require("view", given=device.view in _known(site_pb2.Device.View))
-    found.require("mobility", given=device.mobility in _known(site_pb2.Device.Mobility))
-    _check_enum(found, "transport", device.transport, _known(site_pb2.Device.Transport))
-    _check_enum(found, "legal_basis.regime", device.legal_basis.regime, _known(site_pb2.LegalBasis.Regime))
-    _check_texts(found, device.legal_basis, ("dpia_reference", "sign_reference", "act"), "legal_basis.")
-    if device.legal_basis.purpose and device.legal_basis.purpose not in _known(site_pb2.LegalBasis.Purpose):
+    found.require("view", given=device.view in known_values(site_pb2.Device.View))
+    found.require("mobility", given=device.mobility in known_values(site_pb2.Device.Mobility))
+    check_enum(found, "transport", device.transport, known_values(site_pb2.Device.Transport))
+    check_enum(found, "legal_basis.regime", device.legal_basis.regime, known_values(site_pb2.LegalBasis.Regime))
+    check_texts(found, device.legal_basis, ("dpia_reference", "sign_reference", "act"), "legal_basis.")
+    if device.legal_basis.purpose and device.legal_basis.purpose not in known_values(site_pb2.LegalBasis.Purpose):
         found.add("legal_basis.purpose", "must be one of the fixed list of purposes")
     return found.found
 
@@ -125,8 +122,8 @@ def check_optic(optic: site_pb2.Optic, _networks: CameraNetworks) -> list[FieldV
     Crops of optics that share a stream may overlap: the views that a device works out of one wide lens do.
     """
     found = Violations("optic")
-    _check_texts(found, optic, ("display_name",))
-    if optic.ingest not in {0, *_known(site_pb2.Optic.Ingest)}:
+    check_texts(found, optic, ("display_name",))
+    if optic.ingest not in {0, *known_values(site_pb2.Optic.Ingest)}:
         found.add("ingest", "must be a known way of ingest")
     if optic.ingest != site_pb2.Optic.INGEST_WHIP:
         found.require("main_stream_path", given=bool(optic.main_stream_path))
@@ -154,9 +151,9 @@ def normalise_optic(optic: site_pb2.Optic) -> None:
 def check_zone(zone: scene_pb2.Zone, _networks: CameraNetworks) -> list[FieldViolation]:
     """A zone."""
     found = Violations("zone")
-    _check_texts(found, zone, ("display_name",))
-    found.add_all("polygon", polygon_problems(_points(zone.polygon)))
-    if zone.kind not in {0, *_known(scene_pb2.Zone.Kind)}:
+    check_texts(found, zone, ("display_name",))
+    found.add_all("polygon", polygon_problems(points_of(zone.polygon)))
+    if zone.kind not in {0, *known_values(scene_pb2.Zone.Kind)}:
         found.add("kind", "must be a known kind of zone")
     return found.found
 
@@ -164,61 +161,18 @@ def check_zone(zone: scene_pb2.Zone, _networks: CameraNetworks) -> list[FieldVio
 def check_line(line: scene_pb2.Line, _networks: CameraNetworks) -> list[FieldViolation]:
     """A line."""
     found = Violations("line")
-    _check_texts(found, line, ("display_name",))
-    found.add_all("polyline", polyline_problems(_points(line.polyline)))
+    check_texts(found, line, ("display_name",))
+    found.add_all("polyline", polyline_problems(points_of(line.polyline)))
     return found.found
 
 
 def check_lane(lane: scene_pb2.Lane, _networks: CameraNetworks) -> list[FieldViolation]:
     """A lane: its outline, and its course in the direction of travel."""
     found = Violations("lane")
-    _check_texts(found, lane, ("display_name",))
-    found.add_all("polygon", polygon_problems(_points(lane.polygon)))
-    found.add_all("course", polyline_problems(_points(lane.course)))
+    check_texts(found, lane, ("display_name",))
+    found.add_all("polygon", polygon_problems(points_of(lane.polygon)))
+    found.add_all("course", polyline_problems(points_of(lane.course)))
     return found.found
-
-
-def check_rule(rule: scene_pb2.Rule, _networks: CameraNetworks) -> list[FieldViolation]:
-    """A rule: it watches a line or a zone of its own optic."""
-    found = Violations("rule")
-    _check_texts(found, rule, ("display_name",))
-    _check_enum(found, "mode", rule.mode, _known(scene_pb2.Rule.Mode))
-    _check_enum(found, "priority", rule.priority, _known(scene_pb2.Priority))
-    if any(item not in _known(object_class_pb2.ObjectClass) for item in rule.classes):
-        found.add("classes", "must be known object classes")
-    if len(set(rule.classes)) != len(rule.classes):
-        found.add("classes", "must not name a class twice")
-    _check_parameters(found, rule)
-    if len(rule.schedules) > _MAXIMUM_PARTS:
-        found.add("schedules", f"must be at most {_MAXIMUM_PARTS}")
-    for index, schedule in enumerate(rule.schedules[:_MAXIMUM_PARTS]):
-        problems = fields.schedule_problems(schedule.days_of_week, schedule.start_minute, schedule.end_minute)
-        found.add_all(f"schedules[{index}]", problems)
-    return found.found
-
-
-def _check_parameters(found: Violations, rule: scene_pb2.Rule) -> None:
-    parameters = rule.WhichOneof("parameters")
-    found.require("parameters", given=parameters is not None)
-    if parameters == "line_crossing":
-        _check_reference(found, "line_crossing.line", rule.line_crossing.line, rule.name, "lines")
-        directions = _known(scene_pb2.LineCrossing.Direction)
-        _check_enum(found, "line_crossing.direction", rule.line_crossing.direction, directions)
-    elif parameters == "zone_intrusion":
-        _check_reference(found, "zone_intrusion.zone", rule.zone_intrusion.zone, rule.name, "zones")
-        dwell = rule.zone_intrusion.minimum_dwell
-        seconds = dwell.seconds + dwell.nanos / 1e9
-        found.add("zone_intrusion.minimum_dwell", fields.range_problem(seconds, 0, _LONGEST_DWELL_SECONDS))
-
-
-def _check_reference(found: Violations, field: str, reference: str, rule: str, collection: str) -> None:
-    pattern = NamePattern(("devices", "optics", collection))
-    if not reference:
-        found.require(field, given=False)
-    elif not pattern.matches(reference):
-        found.add(field, f"must be {pattern}")
-    elif ancestor(reference, 2) != ancestor(rule, 2):
-        found.add(field, f"must be of the same optic, {ancestor(rule, 2)}")
 
 
 def _check_policy(found: Violations, policy: scene_pb2.Policy) -> None:
@@ -230,10 +184,10 @@ def _check_policy(found: Violations, policy: scene_pb2.Policy) -> None:
     )
     found.add("policy.analysis_width", fields.range_problem(policy.analysis_width, 0, _MAXIMUM_WIDTH))
     found.add("policy.maximum_viewers", fields.range_problem(policy.maximum_viewers, 0, _MAXIMUM_VIEWERS))
-    _check_enum(found, "policy.recording", policy.recording, _known(scene_pb2.Policy.Recording))
-    _check_enum(found, "policy.masking_style", policy.masking_style, _known(scene_pb2.Policy.MaskingStyle))
-    _check_enum(found, "policy.stream", policy.stream, _known(scene_pb2.Policy.Stream))
-    _check_enum(found, "policy.priority", policy.priority, _known(scene_pb2.Priority))
+    check_enum(found, "policy.recording", policy.recording, known_values(scene_pb2.Policy.Recording))
+    check_enum(found, "policy.masking_style", policy.masking_style, known_values(scene_pb2.Policy.MaskingStyle))
+    check_enum(found, "policy.stream", policy.stream, known_values(scene_pb2.Policy.Stream))
+    check_enum(found, "policy.priority", policy.priority, known_values(scene_pb2.Priority))
     if not VIEWERS.issuperset(policy.viewers) or len(set(policy.viewers)) != len(policy.viewers):
         found.add("policy.viewers", f"must be different kinds of {', '.join(sorted(VIEWERS))}")
     if policy.HasField("retention"):
@@ -242,39 +196,20 @@ def _check_policy(found: Violations, policy: scene_pb2.Policy) -> None:
 
 def _check_privacy_masks(found: Violations, masks: Iterable[scene_pb2.PrivacyMask]) -> None:
     for index, mask in enumerate(masks):
-        if index == _MAXIMUM_PARTS:
-            found.add("privacy_masks", f"must be at most {_MAXIMUM_PARTS}")
+        if index == MAXIMUM_PARTS:
+            found.add("privacy_masks", f"must be at most {MAXIMUM_PARTS}")
             return
-        found.add_all(f"privacy_masks[{index}].polygon", polygon_problems(_points(mask.polygon)))
+        found.add_all(f"privacy_masks[{index}].polygon", polygon_problems(points_of(mask.polygon)))
         found.add(f"privacy_masks[{index}].reason", fields.text_problem(mask.reason))
 
 
 def _check_calibration(found: Violations, points: Iterable[scene_pb2.CalibrationPoint]) -> None:
     pairs = list(points)
-    if pairs and not MINIMUM_CALIBRATION_POINTS <= len(pairs) <= _MAXIMUM_PARTS:
-        found.add("calibration_points", f"must be none, or {MINIMUM_CALIBRATION_POINTS} to {_MAXIMUM_PARTS}")
-    for index, pair in enumerate(pairs[:_MAXIMUM_PARTS]):
+    if pairs and not MINIMUM_CALIBRATION_POINTS <= len(pairs) <= MAXIMUM_PARTS:
+        found.add("calibration_points", f"must be none, or {MINIMUM_CALIBRATION_POINTS} to {MAXIMUM_PARTS}")
+    for index, pair in enumerate(pairs[:MAXIMUM_PARTS]):
         if not inside_picture((pair.image.x, pair.image.y)):
             found.add(f"calibration_points[{index}].image", "must lie inside the picture (0..1)")
-
-
-def _check_texts(found: Violations, message: object, names: Iterable[str], prefix: str = "") -> None:
-    for name in names:
-        found.add(prefix + name, fields.text_problem(getattr(message, name)))
-
-
-def _check_enum(found: Violations, field: str, value: int, known: frozenset[int]) -> None:
-    if value and value not in known:
-        found.add(field, "must be a value of the contract")
-
-
-def _known(enum: object) -> frozenset[int]:
-    """The values of an enum without its UNSPECIFIED; proto3 lets unknown numbers through."""
-    return frozenset(enum.values()) - {0}  # type: ignore[attr-defined] # the wrapper's type differs per enum
-
-
-def _points(shape: geometry_pb2.Polygon | geometry_pb2.Polyline) -> list[Point]:
-    return [(point.x, point.y) for point in shape.points]
 
 
 def _seconds(timestamp: Timestamp) -> tuple[int, int]:

@@ -58,6 +58,18 @@ _MEANINGS: Mapping[str, _Meaning] = {
     "optic_at_most_eight": _Meaning(FailedPrecondition, "TOO_MANY_OPTICS", "a device has at most 8 optics"),
     "rule_line_exists": _Meaning(FailedPrecondition, "LINE_NOT_FOUND", "the line does not exist"),
     "rule_zone_exists": _Meaning(FailedPrecondition, "ZONE_NOT_FOUND", "the zone does not exist"),
+    "rule_lane_exists": _Meaning(FailedPrecondition, "LANE_NOT_FOUND", "the lane does not exist"),
+    "rule_zone_is_carriageway": _Meaning(
+        FailedPrecondition,
+        "CARRIAGEWAY_NEEDED",
+        "a rule on pedestrians on the carriageway watches a zone of kind KIND_CARRIAGEWAY",
+    ),
+    "rule_calibration_exists": _Meaning(
+        FailedPrecondition,
+        "CALIBRATION_NEEDED",
+        "a rule that measures in metres is live only on an optic with calibration points: give it some, or leave the "
+        "rule in shadow",
+    ),
     "hold_scope_exists": _SCOPE,
     "hold_site_exists": _SCOPE,
     "hold_optic_exists": _SCOPE,
@@ -74,6 +86,12 @@ AWAY = (
     asyncpg.ReadOnlySQLTransactionError,
 )
 """Errors that are nobody's mistake and that pass: trying again later helps."""
+
+
+def refusal_of(constraint: str) -> ArgoError:
+    """What the caller is told when a constraint holds, for those who see beforehand that it will."""
+    meaning = _MEANINGS[constraint]
+    return meaning.error(meaning.message, reason=meaning.reason)
 
 
 @contextmanager

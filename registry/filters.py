@@ -16,6 +16,7 @@ from registry import filter_types
 from registry.domain import filtering
 from registry.domain.filtering import Comparison, Conjunction, Expression, FilterError, Negation, Operator
 from registry.filter_types import Unusable
+from registry.records import columns_of
 from registry.resources import Resource
 from registry.sql import QUERIES
 
@@ -112,6 +113,8 @@ class _Writer:
         return word.join(f"({self.write(part)})" for part in expression.parts)
 
     def _comparison(self, comparison: Comparison) -> str:
+        if presence := self._presence(comparison):
+            return presence
         target = self._target(comparison.path)
         if comparison.operator is Operator.HAS and comparison.value.is_any:
             return _any_element(target, filter_types.is_set(target.sql, target.field, is_json=target.is_json))
@@ -125,6 +128,14 @@ class _Writer:
         placeholder = f"${self._first_parameter + len(self.parameters) - 1}::{kind.type}"
         sql = kind.of_json(target.sql) if target.is_json else target.sql
         return _any_element(target, kind.compare(sql, comparison.operator, comparison.value, placeholder))
+
+    def _presence(self, comparison: Comparison) -> str:
+        """Whether a message is set whose fields have columns of their own; empty: it asks for something else."""
+        name, *deeper = comparison.path
+        if deeper or name not in self._resource.flattened or not comparison.value.is_any:
+            return ""
+        columns = (f'{self._alias}."{column}"' for column in columns_of(self._resource, name))
+        return f"num_nonnulls({', '.join(columns)}) > 0"
 
     def _target(self, path: tuple[str, ...]) -> _Target:
         target, deeper = self._column(path)
@@ -143,7 +154,7 @@ class _Writer:
             sql = f'{self._alias}."{field.name}"' if computed is None else QUERIES[computed]
             return _Target(sql, field, is_json=is_json), path[1:]
         if len(path) == 1:
-            raise Unusable("has no value of its own: name one of its fields")
+            raise Unusable("is a message: name one of its fields, or ask with ':*' whether it is set")
         subfield = _subfield(field.message_type, path[1])
         return _Target(f'{self._alias}."{field.name}_{subfield.name}"', subfield, is_json=subfield.is_repeated), path[
             2:

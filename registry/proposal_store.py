@@ -8,14 +8,16 @@ from typing import Any
 
 from google.protobuf import json_format
 
+from argo.registry.v1 import scene_pb2
 from argo.registry.v1.proposal_service_pb2 import Proposal
 from mesh.errors import Aborted, FailedPrecondition, FieldViolation, InvalidArgument, NotFound, PermissionDenied
 from mesh.postgres import Pool, load_queries
-from registry.database import borrowed
-from registry.domain.names import NamePattern, like_pattern
+from registry.database import borrowed, refusal_of
+from registry.domain.names import NamePattern, ancestor, like_pattern
 from registry.domain.proposing import TRANSITIONS, Event, Refusal, State
 from registry.records import etag, to_row
 from registry.resources import RESOURCES, Resource
+from registry.rule_checks import needs_calibration
 from registry.sql import QUERIES
 from registry.store import Author, IdempotentRequest, PageQuery, RecordStore, check_etag, repeated
 
@@ -85,6 +87,7 @@ class ProposalStore:
             NotFound: the record to change does not exist, or is not in the author's sight.
             Aborted: the etag of the record is stale.
             InvalidArgument: it would change nothing, or the request id was used for another request.
+            FailedPrecondition: nobody could approve it, because the optic is not calibrated.
         """
         async with self._records.changing(author) as connection:
             if request is not None and (answer := await repeated(connection, PROPOSAL, author, request)) is not None:
@@ -96,6 +99,7 @@ class ProposalStore:
             if to_row(PROPOSABLE[kind], changed) == to_row(PROPOSABLE[kind], stored):
                 violation = FieldViolation(f"proposal.{kind}", "must change something")
                 raise InvalidArgument("nothing would change", reason="NOTHING_PROPOSED", violations=[violation])
+            await _check_calibration(connection, changed)
             records = [_to_json(changed) if field == kind else None for field in PROPOSABLE]
             mask = _to_json(proposal.update_mask) if proposal.HasField("update_mask") else None
             arguments = (proposal.name, *records, mask, author.path, author.reason)
@@ -169,6 +173,13 @@ async def _fetch(connection: Any, query: str, name: str, sight: str | None) -> P
     if row is None:
         raise NotFound(f"{name} does not exist", reason="RESOURCE_NOT_FOUND", metadata={"name": name})
     return _proposal(row)
+
+
+async def _check_calibration(connection: Any, record: Any) -> None:
+    if not isinstance(record, scene_pb2.Rule) or not needs_calibration(record):
+        return
+    if not await connection.fetchval(_QUERIES["is_calibrated"], ancestor(record.name, 2)):
+        raise refusal_of("rule_calibration_exists")
 
 
 def _to_json(message: Any) -> str:

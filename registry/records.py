@@ -1,7 +1,7 @@
 """Between messages and rows: a row is the canonical JSON form of a message, one column per field.
 
 The fields of the messages named in ``flattened`` get a column each, named ``{field}_{subfield}``, so that the database
-can constrain them; other nested messages are jsonb. Durations are seconds there. Unset fields are NULL.
+can constrain them; other nested messages are jsonb. Durations are seconds in both. Unset fields are NULL.
 """
 
 from __future__ import annotations
@@ -44,17 +44,24 @@ class _Column:
         outer: the flattened field that the field belongs to; empty: it is one of the record's own.
         field_name: of the field.
         form: how the column holds it.
+        durations: fields of the message that the column holds, which are durations.
     """
 
     name: str
     outer: str
     field_name: str
     form: _Form
+    durations: frozenset[str] = frozenset()
 
 
 def columns(resource: Resource) -> tuple[str, ...]:
     """The columns that a request may write, without the name."""
     return tuple(column.name for column in _columns(resource))
+
+
+def columns_of(resource: Resource, flattened: str) -> tuple[str, ...]:
+    """The columns of the fields of a flattened message."""
+    return tuple(column.name for column in _columns(resource) if column.outer == flattened)
 
 
 def columns_read(resource: Resource) -> tuple[str, ...]:
@@ -120,6 +127,8 @@ def _message(
             continue
         if column.form is not _Form.PLAIN:
             value = read[column.form](value)  # noqa: PLW2901 - as the message takes it
+            if column.durations:
+                value = {key: _duration(part) if key in column.durations else part for key, part in value.items()}  # noqa: PLW2901
         if column.outer:
             fields.setdefault(column.outer, {})[column.field_name] = value
         else:
@@ -174,9 +183,16 @@ def _each_column(resource: Resource) -> Iterator[_Column]:
             continue
         if field.name in resource.flattened:
             for subfield in field.message_type.fields:
-                yield _Column(f"{field.name}_{subfield.name}", field.name, subfield.name, _form(subfield))
+                yield _column(f"{field.name}_{subfield.name}", field.name, subfield)
         else:
-            yield _Column(field.name, "", field.name, _form(field))
+            yield _column(field.name, "", field)
+
+
+def _column(name: str, outer: str, field: FieldDescriptor) -> _Column:
+    form = _form(field)
+    parts = field.message_type.fields if field.message_type is not None and not field.is_repeated else ()
+    durations = frozenset(part.name for part in parts if _form(part) is _Form.DURATION)
+    return _Column(name, outer, field.name, form, durations)
 
 
 def _form(field: FieldDescriptor) -> _Form:
@@ -191,6 +207,13 @@ def _form(field: FieldDescriptor) -> _Form:
 
 def _to_column(value: Any, column: _Column) -> Any:
     if column.form is _Form.DURATION:
-        return float(value.removesuffix("s"))
+        return _seconds(value)
+    if column.durations:
+        return {key: _seconds(part) if key in column.durations else part for key, part in value.items()}
     # An unset reference must be NULL: a foreign key has no empty text.
     return None if value == "" else value
+
+
+def _seconds(duration: str) -> float:
+    """Of a duration in its JSON form, for example ``1.5s``."""
+    return float(duration.removesuffix("s"))

@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 
 from argo.registry.v1 import registry_service_pb2, scene_pb2, site_pb2
 from mesh.errors import FieldViolation
-from registry import checks
+from registry import checks, rule_checks
 from registry.domain.names import NamePattern
 from registry.domain.network import CameraNetworks
 
@@ -141,7 +141,8 @@ RESOURCES: Mapping[str, Resource] = MappingProxyType(
                 plural="rules",
                 pattern=NamePattern(("devices", "optics", "rules")),
                 message=scene_pb2.Rule,
-                check=checks.check_rule,
+                check=rule_checks.check_rule,
+                # The kinds that came later are kept as jsonb, as nested messages are everywhere.
                 flattened=("line_crossing", "zone_intrusion"),
             ),
         )

@@ -10,9 +10,25 @@ _HAPPENINGS: Mapping[str, str] = MappingProxyType(
     {
         "LineDetector/Crossed": "crossed line",
         "FieldDetector/ObjectsInside": "inside zone",
+        "CountAggregation/OccupancyCounter": "filled zone",
+        "LoiteringDetector/ObjectIsLoitering": "stayed long in zone",
+        "Argo/WrongWay": "drove the wrong way in lane",
+        "Argo/StoppedVehicle": "stopped in zone",
+        "Argo/PedestrianOnCarriageway": "walked on carriageway",
+        "Argo/SlowTraffic": "slowed down or queued in lane",
+        "Argo/CrowdDensity": "stood too close together in zone",
+        "Argo/CrowdForming": "gathered in zone",
+        "Argo/Dispersal": "ran apart in zone",
+        "Argo/CounterFlow": "turned round or went both ways over line",
+        "Argo/RunningAgainstFlow": "ran against the flow in zone",
+        "Argo/AbandonedObject": "was left behind in zone",
+        "Argo/PersonDown": "lay on the ground in zone",
+        "Argo/SmokeOrFire": "showed smoke or fire in zone",
+        "Argo/Flooding": "showed standing water in zone",
+        "Argo/LostVisibility": "could hardly be seen in zone",
     }
 )
-"""ONVIF rule topics (ONVIF Analytics Service Specification, annex A) in words."""
+"""Rule topics in words: ONVIF's (ONVIF Analytics Service Specification, annex A), and ours where ONVIF has none."""
 
 
 _SMALLEST = 0.005

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import linear_sum_assignment
 
-from anonymizer.domain.verdict import Boxes, ObjectClass, Verdict
+from anonymizer.domain.verdict import CONFIDENT, Boxes, Verdict, are_vehicles
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,42 +17,39 @@ class CoastingRules:
 
     Attributes:
         margin: added on every side, as a share of the box's width and height.
+        vehicle_margin: the same for a vehicle: it has no arms that leave its box.
         seconds: how long a detection goes on after its last sighting while verdicts come.
-        unverdicted_seconds: the same while none comes.
+        weak_seconds: the same for one that the detector was not sure of.
+        unverdicted_seconds: the same for either while no verdict comes.
         growth: by how much of its width and height a coasting box grows on every side per second; somebody who walks
             covers about one body width a second.
         same_object: intersection over union above which a new detection takes an older one's place.
+        followed: the same for the one older detection of its class that fits it best: somebody who walks on.
     """
 
-    margin: float = 0.08
+    margin: float = 0.04
+    vehicle_margin: float = 0.0
     seconds: float = 0.6
+    weak_seconds: float = 0.25
     unverdicted_seconds: float = 3.0
     growth: float = 0.15
     same_object: float = 0.4
+    followed: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Area:
-    """A detection as it is masked now.
+class Areas:
+    """Detections as they are masked now.
 
     Attributes:
-        left: 0..1 of the picture's width, as right; top and bottom are 0..1 of its height.
-        top: see left.
-        right: see left.
-        bottom: see left.
-        object_class: what lies there.
+        boxes: N x 4, as they were last seen, see `Boxes`.
+        outlines: N x 4, the same with their margins; may reach beyond the picture.
+        classes: int16, N, see `Verdict`.
     """
 
-    left: float
-    top: float
-    right: float
-    bottom: float
-    object_class: ObjectClass
-
-    def with_margin(self, share: float) -> Area:
-        """Grown on every side by a share of its width and height."""
-        across, down = (self.right - self.left) * share, (self.bottom - self.top) * share
-        return Area(self.left - across, self.top - down, self.right + across, self.bottom + down, self.object_class)
+    boxes: Boxes
+    outlines: Boxes
+    classes: npt.NDArray[np.int16]
 
 
 class Coasting:
@@ -60,35 +57,50 @@ class Coasting:
 
     def __init__(self, rules: CoastingRules | None = None) -> None:
         self.rules = rules or CoastingRules()
-        self._boxes: Boxes = np.empty((0, 4), np.float32)
-        self._classes = np.empty(0, np.int16)
-        self._seen = np.empty(0, np.float64)
-
-    def update(self, verdict: Verdict | None, now: float) -> Sequence[Area]:
-        """The areas to mask in the frame that was captured at `now` (seconds), with this verdict or without one."""
-        lifetime = self.rules.unverdicted_seconds if verdict is None else self.rules.seconds
-        age = now - self._seen
-        going_on = (age >= 0) & (age <= lifetime)
-        fresh = Verdict.empty(0) if verdict is None else verdict
-        if len(fresh.classes) and len(self._seen):
-            going_on &= overlaps(self._boxes, fresh.boxes).max(axis=1) < self.rules.same_object
-        self._boxes = np.concatenate([self._boxes[going_on], fresh.boxes])
-        self._classes = np.concatenate([self._classes[going_on], fresh.classes])
-        self._seen = np.concatenate([self._seen[going_on], np.full(len(fresh.classes), now)])
-        margins = self.rules.margin + self.rules.growth * (now - self._seen)
-        return [
-            area.with_margin(float(margin))
-            for area, margin in zip(_areas(self._boxes, self._classes), margins, strict=True)
-        ]
+        self.forget()
 
     def forget(self) -> None:
         """Forgets all detections."""
-        self._boxes, self._classes, self._seen = self._boxes[:0], self._classes[:0], self._seen[:0]
+        nothing = Verdict.empty(0)
+        self._boxes, self._classes, self._scores = nothing.boxes, nothing.classes, nothing.scores
+        self._seen = np.empty(0, np.float64)
+
+    def update(self, verdict: Verdict | None, now: float) -> Areas:
+        """The areas to mask in the frame that was captured at `now` (seconds), with this verdict or without one."""
+        fresh = Verdict.empty(0) if verdict is None else verdict
+        kept = self._going_on(now, unverdicted=verdict is None) & ~self._replaced(fresh)
+        self._boxes = np.concatenate([self._boxes[kept], np.clip(fresh.boxes, -1.0, 2.0)])
+        self._classes = np.concatenate([self._classes[kept], fresh.classes])
+        self._scores = np.concatenate([self._scores[kept], fresh.scores])
+        self._seen = np.concatenate([self._seen[kept], np.full(len(fresh.classes), now)])
+        margins = np.where(are_vehicles(self._classes), self.rules.vehicle_margin, self.rules.margin)
+        margins += self.rules.growth * (now - self._seen)
+        return Areas(self._boxes, widened(self._boxes, margins), self._classes)
+
+    def _going_on(self, now: float, *, unverdicted: bool) -> npt.NDArray[np.bool_]:
+        age = now - self._seen
+        lifetime = np.where(self._scores >= CONFIDENT, self.rules.seconds, self.rules.weak_seconds)
+        if unverdicted:
+            lifetime = np.full_like(lifetime, self.rules.unverdicted_seconds)
+        going_on: npt.NDArray[np.bool_] = (age >= 0) & (age <= lifetime)
+        return going_on
+
+    def _replaced(self, fresh: Verdict) -> npt.NDArray[np.bool_]:
+        """Which remembered detections are seen again."""
+        if not len(fresh.classes) or not len(self._seen):
+            return np.zeros(len(self._seen), np.bool_)
+        shared = overlaps(self._boxes, fresh.boxes)
+        replaced: npt.NDArray[np.bool_] = shared.max(axis=1) >= self.rules.same_object
+        alike = np.where(self._classes[:, None] == fresh.classes[None, :], shared, 0.0)
+        before, after = linear_sum_assignment(alike, maximize=True)
+        replaced[before[alike[before, after] > self.rules.followed]] = True
+        return replaced
 
 
-def areas_of(verdict: Verdict) -> list[Area]:
-    """The detections of a verdict, without margin."""
-    return _areas(verdict.boxes, verdict.classes)
+def widened(boxes: Boxes, shares: npt.NDArray[np.float64] | float) -> Boxes:
+    """Boxes grown on every side by a share of their width and height, each by its own or all by the same."""
+    margins = (boxes[:, 2:] - boxes[:, :2]) * np.reshape(shares, (-1, 1))
+    return np.concatenate([boxes[:, :2] - margins, boxes[:, 2:] + margins], axis=1).astype(np.float32)
 
 
 def overlaps(left: Boxes, right: Boxes) -> npt.NDArray[np.float32]:
@@ -104,18 +116,3 @@ def overlaps(left: Boxes, right: Boxes) -> npt.NDArray[np.float32]:
 def _extents(boxes: Boxes) -> npt.NDArray[np.float32]:
     extents: npt.NDArray[np.float32] = np.prod(np.maximum(boxes[:, 2:] - boxes[:, :2], 0.0), axis=1)
     return extents
-
-
-def _areas(boxes: Boxes, classes: npt.NDArray[np.int16]) -> list[Area]:
-    sides = np.clip(boxes, -1.0, 2.0).tolist()
-    return [
-        Area(left, top, right, bottom, _known_class(number))
-        for (left, top, right, bottom), number in zip(sides, classes.tolist(), strict=True)
-    ]
-
-
-def _known_class(number: int) -> ObjectClass:
-    try:
-        return ObjectClass(number)
-    except ValueError:
-        return ObjectClass.UNSPECIFIED

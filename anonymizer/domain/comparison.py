@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from anonymizer.domain.frame import Plane, Planes
-from anonymizer.domain.grid import Cells, Grid
+from anonymizer.domain.grid import Cells, Grid, Levels
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +20,15 @@ class Sensitivity:
         outlier: absolute luma difference above which one pixel stands out, grey levels.
         outlier_share: the share of pixels that may stand out, 0..1.
         chroma: mean absolute chroma difference, levels.
+        light: a cell that became brighter or darker evenly, by so many grey levels at most, is the same cell in another
+            light: the soft shadow of somebody who passes beside it, or a cloud.
     """
 
     mean: int
     outlier: int
     outlier_share: float
     chroma: int
+    light: int
 
 
 def differing(grid: Grid, live: Planes, reference: Planes, sensitivity: Sensitivity) -> Cells:
@@ -35,12 +38,22 @@ def differing(grid: Grid, live: Planes, reference: Planes, sensitivity: Sensitiv
     only just enters the cell, and chroma for things as bright as their background.
     """
     luma = cv2.absdiff(live.luma, reference.luma)
-    faint = grid.mean(_plane(luma)) > sensitivity.mean
+    mean = grid.mean(_plane(luma))
+    faint = (mean > sensitivity.mean) & ~_evenly_lit(grid, live.luma, reference.luma, mean, sensitivity.light)
     standing_out = cv2.threshold(luma, sensitivity.outlier, 255, cv2.THRESH_BINARY)[1]
     strong = grid.mean(_plane(standing_out)) > round(255 * sensitivity.outlier_share)
     chroma = cv2.max(cv2.absdiff(live.blue, reference.blue), cv2.absdiff(live.red, reference.red))
     coloured = grid.mean(_plane(chroma)) > sensitivity.chroma
     return faint | strong | coloured
+
+
+def _evenly_lit(grid: Grid, live: Plane, reference: Plane, mean: Levels, limit: int) -> Cells:
+    """Whether all pixels of a cell became brighter, or all darker, by about the same.
+
+    Then the mean of the differences is the difference of the means. What moves changes some pixels up and others down.
+    """
+    shift = _plane(cv2.absdiff(grid.mean(live), grid.mean(reference)))
+    return (mean <= limit) & (shift + np.uint8(2) >= mean)
 
 
 def is_new_picture(luma: Plane, previous: Plane) -> bool:

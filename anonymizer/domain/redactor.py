@@ -9,24 +9,20 @@ from typing import Final
 import numpy as np
 
 from anonymizer.domain import privacy, silhouette
-from anonymizer.domain.coasting import Area, Coasting, CoastingRules, areas_of
+from anonymizer.domain.coasting import Areas, Coasting, CoastingRules
+from anonymizer.domain.evidence import LearningRules
 from anonymizer.domain.frame import Basis, Frame, MaskedFrame, Planes, Size
-from anonymizer.domain.grid import Cells, Grid, grown
-from anonymizer.domain.plate import LearningRules, Motion, Occupancy, Plate
+from anonymizer.domain.grid import Cells, Grid, grown, opened
+from anonymizer.domain.occupancy import Occupancy, occupancy_of
+from anonymizer.domain.plate import Motion, Plate
 from anonymizer.domain.privacy import Polygon
 from anonymizer.domain.stability import Stability, StabilityRules, State
 from anonymizer.domain.verdict import Verdict
 
-LEARNING_MARGIN: Final = 0.1
-"""Around a detection nothing is learned: share of its width and height, on every side. Low scores come with loose
-boxes."""
-CONFIDENT: Final = 0.3
-"""The score from which on one sighting is enough to start all waits under it anew."""
-EXPLAINED_BY_MOTION: Final = 0.15
-"""The share of a detection's cells that move from which on the detection is that of a passer-by. What does not move in
-it is then street between legs and arms, not somebody who stands."""
-UNVERDICTED_GROWTH: Final = 1
-"""Cells by which changes are grown while no verdict says how far a person reaches."""
+UNEXPLAINED_GROWTH: Final = 2
+"""Cells by which changes are grown that no detection explains: nobody has said how far a person reaches there."""
+LEAST_UNEXPLAINED: Final = 2
+"""Cells on a side of the smallest such change; below it is noise, and masked as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +98,17 @@ class Redactor:
             plate.forget()
         motion = Motion(changed, plate.moving(live))
         shapes = changed | (motion.moving & ~plate.known)
+        occupancy = None if bound is None else occupancy_of(plate.grid, bound, shapes)
         if state in (State.SETTLED, State.LOST):
-            plate.observe(live, frame.captured, motion, _occupancy(plate.grid, bound, shapes))
-        return self._compose(frame, plate, shapes, areas, verdicted=bound is not None)
+            plate.observe(live, frame.captured, motion, occupancy)
+        hidden = grown(shapes, UNEXPLAINED_GROWTH) if occupancy is None else _with_margin(shapes, occupancy)
+        return self._compose(frame, plate, hidden, areas, verdicted=bound is not None)
 
-    def _compose(
-        self, frame: Frame, plate: Plate, shapes: Cells, areas: Sequence[Area], *, verdicted: bool
-    ) -> MaskedFrame:
+    def _compose(self, frame: Frame, plate: Plate, hidden: Cells, areas: Areas, *, verdicted: bool) -> MaskedFrame:
         settled = self._stability.state is State.SETTLED
         known = plate.known if settled else np.zeros_like(plate.known)
-        hidden = shapes if verdicted else grown(shapes, UNVERDICTED_GROWTH)
         fill = silhouette.draw(plate.grid, known, hidden, areas, self._privacy_for(plate.grid), boxes=self.boxes)
-        painted: Planes = plate.grid.cropped(silhouette.paint(plate.grid, plate.planes, fill))
+        painted: Planes = plate.grid.cropped(silhouette.paint(plate.planes, fill))
         masked = float(np.count_nonzero(fill)) / fill.size
         return MaskedFrame.compose(frame, painted, masked, Basis.VERDICT if verdicted else Basis.UNVERDICTED)
 
@@ -131,17 +126,7 @@ class Redactor:
         return self._privacy
 
 
-def _occupancy(grid: Grid, verdict: Verdict | None, shapes: Cells) -> Occupancy | None:
-    """Which cells a verdict covers, and which of them may hold somebody who does not move."""
-    if verdict is None:
-        return None
-    covered, suspected, confirmed = (np.zeros(grid.shape, np.bool_) for _ in range(3))
-    for area, score in zip(areas_of(verdict), verdict.scores, strict=True):
-        wide = area.with_margin(LEARNING_MARGIN if score >= CONFIDENT else 0.0)
-        cover = grid.cover(wide.left, wide.top, wide.right, wide.bottom)
-        covered[cover] = True
-        moving = shapes[cover]
-        if np.count_nonzero(moving) < EXPLAINED_BY_MOTION * moving.size:
-            suspected[cover] = True
-            confirmed[cover] |= bool(score >= CONFIDENT)
-    return Occupancy(covered, suspected, grown(confirmed, 1))
+def _with_margin(shapes: Cells, occupancy: Occupancy) -> Cells:
+    """The shapes, and more around those of which the verdict says nothing."""
+    unexplained = opened(shapes & ~occupancy.explained, LEAST_UNEXPLAINED)
+    return shapes | grown(unexplained, UNEXPLAINED_GROWTH)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,12 @@ class ObjectClass(enum.IntEnum):
     TRUCK = 7
     ANIMAL = 8
     LUGGAGE = 9
+
+
+VEHICLES: Final = (ObjectClass.CAR, ObjectClass.BUS, ObjectClass.TRAIN, ObjectClass.TRUCK)
+"""Classes in whose boxes nobody is looked for: closed, and larger than a person. A rider is seen on the others."""
+CONFIDENT: Final = 0.3
+"""The score from which on a detection is believed at once; below, only if it comes again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +70,19 @@ class Verdict:
     def binds(self, sequence: int) -> bool:
         """Whether this is a usable verdict for the frame `sequence`, and for no other."""
         return self.sequence == sequence and self.is_sound
+
+
+def are_vehicles(classes: npt.NDArray[np.int16]) -> npt.NDArray[np.bool_]:
+    """Which of these numbers stand for vehicles in whose boxes nobody is looked for."""
+    vehicles = np.zeros(len(classes), np.bool_)
+    for each in VEHICLES:
+        vehicles |= classes == each
+    return vehicles
+
+
+def known_class(number: int) -> ObjectClass:
+    """The class of this number; UNSPECIFIED for one that is not on the list."""
+    try:
+        return ObjectClass(number)
+    except ValueError:
+        return ObjectClass.UNSPECIFIED

@@ -87,6 +87,12 @@ TRANSITIONS: Final[Mapping[tuple[State, Event], State]] = MappingProxyType(
     }
 )
 
+OVERDUE_INTERVALS: Final = 3.0
+"""After so many of the intervals in which pictures are wanted, one that did not come will not come."""
+
+LONGEST_OVERDUE: Final = 30.0
+"""However seldom pictures are wanted, seconds: three windows of `DecodeEffort`, which learns how often they come."""
+
 EXPIRY_REASON: Final[Mapping[State, Reason]] = MappingProxyType(
     {
         State.CONNECTING: Reason.CONNECT_TIMEOUT,
@@ -141,6 +147,9 @@ class Liveness:
         self.retry_at: float | None = None
         """When the optic is to be dialled again, or None."""
         self._broken = False
+        self._last_frame = float("-inf")
+        self._last_sign = float("-inf")
+        self._overdue = 0.0
 
     @property
     def failures(self) -> int:
@@ -172,18 +181,48 @@ class Liveness:
         """Something came that does not decode: if the state expires before a frame comes, that is the reason."""
         self._broken = True
 
+    def on_skipped(self, now: float, rate: float) -> None:
+        """Something came that nobody needs decoded: a sign of life, but only until a picture is overdue.
+
+        What is not decoded may be anything. So much is left out only where pictures come at ``rate`` without it.
+
+        Args:
+            now: when it came.
+            rate: decoded pictures per second that are wanted.
+        """
+        self._on_sign(now, OVERDUE_INTERVALS / rate if rate > 0 else LONGEST_OVERDUE)
+
+    def on_undelivered(self, now: float) -> None:
+        """What came did not reach the decoder: packets were lost on the way, or the decoder is behind.
+
+        The camera sends: dialling again would cost pictures and mend nothing.
+        """
+        self._on_sign(now, LONGEST_OVERDUE)
+
+    def _on_sign(self, now: float, overdue: float) -> None:
+        if self.state is not State.STREAMING:
+            return
+        self._last_sign = now
+        # The longest since the last picture: when the rate rises, the next may still be as far away as before.
+        self._overdue = max(self._overdue, self._timeouts.stall, min(overdue, LONGEST_OVERDUE))
+        self.deadline = min(now + self._timeouts.stall, self._last_frame + self._overdue)
+
     def expire(self, now: float) -> bool:
         """Fail with the state's own timeout reason when its deadline has passed; True when it did."""
         if self.deadline is None or now < self.deadline:
             return False
-        broken = self._broken and self.state is not State.CONNECTING
-        return self.fail(Reason.DECODE_ERRORS if broken else EXPIRY_REASON[self.state], now)
+        # A camera that hangs was skipped just before, too: what came must have gone on.
+        came = self._broken or self._last_sign > self.deadline - 0.5 * self._timeouts.stall
+        undecodable = came and self.state is not State.CONNECTING
+        return self.fail(Reason.DECODE_ERRORS if undecodable else EXPIRY_REASON[self.state], now)
 
     def _enter(self, state: State, now: float, *, changed: bool) -> None:
         self.deadline = self._deadline(state, now)
         self.retry_at = None
         self._broken = False
+        self._last_sign = float("-inf")
         if state is State.STREAMING:
+            self._last_frame, self._overdue = now, 0.0
             if changed:
                 self._streaming_since, self.reason = now, None
             return

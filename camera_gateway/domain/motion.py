@@ -7,6 +7,7 @@ by itself.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 import cv2
@@ -16,7 +17,7 @@ import numpy.typing as npt
 from camera_gateway.domain.luma import Luma, shrunk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 Cells = npt.NDArray[np.uint8]
 """(SMALL_HEIGHT, SMALL_WIDTH) uint8, 1 where motion counts and 0 where it does not."""
@@ -35,8 +36,70 @@ BACKGROUND_SECONDS: Final = 10.0
 """Time constant of the background: whoever walks a tenth of a body's width in a second still stands out."""
 NOISE_SECONDS: Final = 20.0
 """Time constant of the noise."""
+LEARN_SECONDS: Final = 1.0
+"""Between two pictures from which is learned, on average."""
+LARGEST_STEP: Final = 30.0
+"""Difference to the background that is learned as such at most: whoever happens to stand in one of the pictures from
+which is learned leaves no trace above `LEAST_CHANGE`."""
+GOLDEN_RATIO: Final = 0.6180339887498949
+"""Its multiples, less their whole parts, fill the range from 0 to 1 most evenly."""
+GRACE: Final = 0.4
+"""Share of the interval between two analyses by which a picture may be early."""
 NEIGHBOURHOOD: Final = (3, 3)
 _START_NOISE: Final = 1.5
+
+
+class _Scene:
+    """What each cell usually shows, and how much it changes without anything moving.
+
+    Args:
+        current: (SMALL_HEIGHT, SMALL_WIDTH) uint8, the first picture.
+        watched: where motion counts; None: everywhere.
+    """
+
+    def __init__(self, current: Any, watched: Cells | None) -> None:
+        self._background: Any = current.astype(np.float32)
+        self._noise: Any = np.full_like(self._background, _START_NOISE)
+        self._watched = watched
+        self._ignored = None if watched is None else np.where(watched, 0, 255).astype(np.uint8)
+        self._set_bounds()
+
+    def changed(self, current: Any) -> Any | None:
+        """Where ``current`` shows what is not usual, uint8, 0 or 255; None: nowhere.
+
+        A cloud, or the camera's exposure, shifts all cells alike, and is taken out.
+        """
+        if shift := round(self._light - cv2.mean(current, self._watched)[0]):
+            current = cv2.add(current, (shift, 0, 0, 0))  # type: ignore[call-overload]  # OpenCV's Scalar
+        usual: Any = cv2.inRange(current, self._low, self._high)
+        return None if cv2.countNonZero(usual) == usual.size else cv2.bitwise_not(usual)
+
+    def learn(self, current: Any, elapsed: float) -> None:
+        """``elapsed`` seconds after the last time."""
+        difference: Any = cv2.subtract(current.astype(np.float32), self._background)
+        # The median, so that a lorry does not make noise of all the rest; every sixty-fourth cell tells it.
+        few = difference[::8, ::8].ravel()
+        shift = float(np.partition(few, few.size // 2)[few.size // 2])
+        step = difference.clip(-LARGEST_STEP, LARGEST_STEP)
+        share = 1.0 - math.exp(-elapsed / BACKGROUND_SECONDS)
+        cv2.scaleAdd(step, share, self._background, dst=self._background)
+        difference -= shift
+        change = np.abs(difference, out=difference)
+        # Cut off at twice what is known: whoever passes now and then leaves no trace; what moves half of the time does.
+        usual = np.minimum(change, 2.0 * self._noise + 0.5, out=change)
+        cv2.accumulateWeighted(usual, self._noise, 1.0 - math.exp(-elapsed / NOISE_SECONDS))
+        np.minimum(self._noise, LARGEST_NOISE, out=self._noise)
+        self._set_bounds()
+
+    def _set_bounds(self) -> None:
+        self._light = cv2.mean(self._background, self._watched)[0]
+        allowed = self._noise * NOISE_FACTOR
+        np.maximum(allowed, LEAST_CHANGE, out=allowed)
+        self._low: Any = cv2.subtract(self._background, allowed, dtype=cv2.CV_8U)
+        self._high: Any = cv2.add(self._background, allowed, dtype=cv2.CV_8U)
+        if self._ignored is not None:
+            self._low &= ~self._ignored
+            self._high |= self._ignored
 
 
 class MotionGate:
@@ -45,7 +108,7 @@ class MotionGate:
     Args:
         rate: analysed frames per second of a moving scene.
         heartbeat: analysed frames per second of a still scene; at most ``rate``.
-        hold: seconds that a scene counts as moving after the last motion.
+        hold: seconds that a scene counts as moving after motion was seen; looked for anew before it is over.
         min_cells: how many of nine neighbouring cells must change for motion: a raindrop changes one or two.
         watched: where motion counts; None: everywhere.
     """
@@ -63,9 +126,10 @@ class MotionGate:
         self._hold = hold
         self._min_cells = min_cells
         self._watched = watched
-        self._background: Any = None
-        self._noise: Any = np.full((SMALL_HEIGHT, SMALL_WIDTH), _START_NOISE, np.float32)
-        self._looked = float("-inf")
+        self._scene: _Scene | None = None
+        self._learned = self._learn_due = float("-inf")
+        self._waits = 0
+        self._look_due = float("-inf")
         self._due = float("-inf")
         self._still_due = float("-inf")
         self.moving_until = float("-inf")
@@ -75,24 +139,26 @@ class MotionGate:
 
     def due(self, now: float) -> bool:
         """Whether a picture at ``now`` can be wanted at all; asks for no pixels, so that most need no scaling."""
-        # A tenth of the interval of grace: a 25/s camera read at 5/s must not fall to every sixth frame by jitter.
-        return now >= self._due - 0.1 * self._interval
+        # Pictures that come at the policy's rate are early and late by the network's jitter. The mean rate is kept.
+        return now >= self._due - GRACE * self._interval
 
     def pass_over(self, now: float) -> None:
         """A picture that was due is left out without a look at it; the next is due an interval later."""
         # Steps of the interval keep the mean rate; a gap longer than one interval is not caught up.
         self._due = (self._due if now - self._due < self._interval else now) + self._interval
 
-    def admit(self, luma: Luma, now: float) -> bool:
+    def admit(self, luma: Callable[[], Luma], now: float) -> bool:
         """Whether the picture is to be analysed; call only when `due`.
 
         Args:
-            luma: (height, width) uint8, the Y plane at any size.
+            luma: gives the Y plane at any size, (height, width) uint8; called when a look is needed.
             now: monotonic seconds.
         """
         self.pass_over(now)
-        if self._moves(luma, now):
+        # Whoever moves now is analysed for a while: for some of it that needs no second look.
+        if now >= self._look_due and self._moves(luma(), now):
             self.moving_until = now + self._hold
+            self._look_due = now + self._wait(0.5 * self._hold)
         if now >= self.moving_until and now < self._still_due:
             self.held_back += 1
             return False
@@ -100,29 +166,23 @@ class MotionGate:
         return True
 
     def _moves(self, luma: Luma, now: float) -> bool:
-        current: Any = cv2.GaussianBlur(shrunk(luma, SMALL_WIDTH, SMALL_HEIGHT), (3, 3), 0).astype(np.float32)
-        elapsed, self._looked = now - self._looked, now
-        if self._background is None:
-            self._background = current
+        current: Any = cv2.GaussianBlur(shrunk(luma, SMALL_WIDTH, SMALL_HEIGHT), (3, 3), 0)
+        if self._scene is None:
+            self._scene, self._learned = _Scene(current, self._watched), now
             return True
-        difference: Any = current - self._background
-        # A cloud, or the camera's exposure, shifts all cells alike; every sixteenth tells by how much.
-        change = cv2.absdiff(difference, np.full_like(difference, np.median(difference[::4, ::4])))
-        threshold = np.maximum(self._noise * NOISE_FACTOR, LEAST_CHANGE)
-        changed = (change > threshold).view(np.uint8)
-        if self._watched is not None:
-            changed &= self._watched
-        together = cv2.boxFilter(changed, cv2.CV_8U, NEIGHBOURHOOD, normalize=False)
-        self._learn(current, change, elapsed)
-        return int(together.max()) >= self._min_cells
+        changed = self._scene.changed(current)
+        if now >= self._learn_due:
+            self._scene.learn(current, now - self._learned)
+            self._learned, self._learn_due = now, now + self._wait(LEARN_SECONDS)
+        if changed is None:
+            return False
+        together: Any = cv2.boxFilter(changed, cv2.CV_16U, NEIGHBOURHOOD, normalize=False)
+        return bool(cv2.minMaxLoc(together)[1] >= 255 * self._min_cells)
 
-    def _learn(self, current: Any, change: Any, elapsed: float) -> None:
-        share = 1.0 - float(np.exp(-elapsed / BACKGROUND_SECONDS))
-        cv2.accumulateWeighted(current, self._background, share)
-        # Cut off at twice what is known: whoever passes now and then leaves no trace; what moves half of the time does.
-        usual = np.minimum(change, 2.0 * self._noise + 0.5)
-        cv2.accumulateWeighted(usual, self._noise, 1.0 - float(np.exp(-elapsed / NOISE_SECONDS)))
-        np.minimum(self._noise, LARGEST_NOISE, out=self._noise)
+    def _wait(self, seconds: float) -> float:
+        """Half to one and a half of ``seconds``: at even distances a tree would always be met at the same place."""
+        self._waits += 1
+        return seconds * (0.5 + self._waits * GOLDEN_RATIO % 1.0)
 
 
 def watched_cells(ignored: Iterable[Sequence[tuple[float, float]]]) -> Cells | None:

@@ -1,6 +1,6 @@
 """Whether an optic still sees what it should: ONVIF's tampering modes, a frozen picture, and lost visibility.
 
-A few measures of the picture, taken every other second, are held against what is usual for this optic. Each mode has a
+A few measures of the picture, taken every third second, are held against what is usual for this optic. Each mode has a
 duration that it must last before it is told, and again before it is over (ONVIF Analytics Service Specification,
 TamperingDetection: 1 s to 1 min). What is spoilt is never learned: a camera that was turned is told until it is turned
 back or somebody confirms the scene anew (`Sight.relearn`).
@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 
 _Plane = npt.NDArray[np.float32]
 
-PERIOD: Final = 2.0
+PERIOD: Final = 3.0
 """Seconds between two looks."""
 WIDTH, HEIGHT = 320, 180
 """Size at which is looked: fine enough that a lens out of focus shows."""
+MOST: Final = 0.95
 DARK: Final = 28
-"""A picture is too dark when 95 % of it is below this luma: a cap on the lens, not a night with street lamps."""
+"""A picture is too dark when `MOST` of it is below this luma: a cap on the lens, not a night with street lamps."""
 BRIGHT: Final = 205
-"""A picture is too bright when 95 % of it is above this luma; white is 235."""
+"""A picture is too bright when `MOST` of it is above this luma; white is 235."""
 SHARP_SHARE: Final = 0.35
 """A picture is blurred when it has less than this share of its usual edges and still its usual contrast."""
 FOG_SHARE: Final = 0.4
@@ -39,7 +40,7 @@ FOG_SHARE: Final = 0.4
 SAME_SCENE: Final = 0.5
 """Below this likeness (see `_likeness`) a picture shows another scene. Measured: unchanged scenes with people, cars and
 noise 0.8 and more, a camera turned by a twentieth of its view 0.2 to 0.5, turned away 0."""
-LEARNED_AFTER: Final = 10
+LEARNED_AFTER: Final = 7
 """Looks after which something is usual."""
 INTERRUPTED_AFTER: Final = 3 * PERIOD
 """Seconds without a look after which nothing is known of the time between."""
@@ -52,8 +53,10 @@ SAME_SHAPE: Final = 0.02
 """Largest relative difference of two aspect ratios that count as the same."""
 BLOCKS: Final = (8, 5)
 """Columns and rows of the blocks in which edges are compared."""
-EDGE_BLUR: Final = 2.0
-"""Standard deviation, in pixels, by which edges are blurred."""
+HALVED: Final = (WIDTH // 2, HEIGHT // 2)
+"""Columns and rows at which the light and the edges are measured."""
+EDGE_BLUR: Final = (5, 5)
+"""Size, in pixels of that size, of the filter by which edges are blurred."""
 
 
 class Mode(enum.Enum):
@@ -165,8 +168,8 @@ class _Watch:
 class _Look:
     """The measures of one picture."""
 
-    low: int  # luma below which 5 % of the picture lies
-    high: int  # luma above which 5 % of it lies
+    dark: bool
+    bright: bool
     contrast: float
     sharpness: float
     edges: _Plane
@@ -268,12 +271,12 @@ class Sight:
 
     def _judge(self, look: _Look) -> set[Mode]:
         """What the picture shows, each independent of time. A picture without light says nothing about the rest."""
-        if look.high < DARK:
+        if look.dark:
             return {Mode.IMAGE_TOO_DARK}
-        if look.low > BRIGHT:
+        if look.bright:
             return {Mode.IMAGE_TOO_BRIGHT}
         seen = set()
-        if self._last is not None and int(cv2.absdiff(look.luma, self._last).max()) == 0:
+        if self._last is not None and cv2.norm(look.luma, self._last, cv2.NORM_INF) == 0:
             seen.add(Mode.FROZEN)
         if (clarity := self._usual.clarity(look)) is not None:
             contrast, sharpness = clarity
@@ -287,21 +290,29 @@ class Sight:
 
 
 def _measure(luma: Luma) -> _Look:
-    small = shrunk(luma, WIDTH, HEIGHT)
-    coarse = cv2.resize(small, COARSE, interpolation=cv2.INTER_AREA).astype(np.float32)
-    below = np.cumsum(cv2.calcHist([small], [0], None, [256], [0, 256]))
-    low, high = np.searchsorted(below, (0.05 * below[-1], 0.95 * below[-1]))
-    plane = small.astype(np.float32)
-    laplacian = cv2.Laplacian(plane, cv2.CV_32F)
-    across, down = cv2.Sobel(plane, cv2.CV_32F, 1, 0), cv2.Sobel(plane, cv2.CV_32F, 0, 1)
-    # Blurred, so that a mast in the wind is no other scene.
-    edges: Any = cv2.GaussianBlur(cv2.magnitude(across, down), (0, 0), EDGE_BLUR)
+    small: Any = shrunk(luma, WIDTH, HEIGHT)
+    halved: Any = cv2.resize(small, HALVED, interpolation=cv2.INTER_AREA)
+    coarse = cv2.resize(halved, COARSE, interpolation=cv2.INTER_AREA)
     # By the light that there is: dusk takes contrast and light alike, fog takes contrast alone. The floors keep a
     # picture without anything in it from being divided by.
-    light = float(plane.mean()) + 16.0
-    contrast = float(coarse.std()) / light
-    sharpness = cv2.norm(laplacian, cv2.NORM_L1) / laplacian.size / light
-    return _Look(int(low), int(high), max(contrast, 0.01), max(sharpness, 0.001), edges, small)
+    light = cv2.mean(halved)[0] + 16.0
+    contrast = float(cv2.meanStdDev(coarse)[1][0, 0]) / light
+    sharpness = cv2.norm(cv2.Laplacian(small, cv2.CV_16S), cv2.NORM_L1) / small.size / light
+    return _Look(
+        dark=cv2.countNonZero(cv2.inRange(halved, 0, DARK - 1)) >= MOST * halved.size,
+        bright=cv2.countNonZero(cv2.inRange(halved, BRIGHT + 1, 255)) >= MOST * halved.size,
+        contrast=max(contrast, 0.01),
+        sharpness=max(sharpness, 0.001),
+        edges=_edges(halved),
+        luma=small,
+    )
+
+
+def _edges(halved: Any) -> _Plane:
+    """How much the luma changes from place to place, blurred, so that a mast in the wind is no other scene."""
+    across, down = cv2.spatialGradient(halved)
+    strength: Any = cv2.add(cv2.convertScaleAbs(across, alpha=0.25), cv2.convertScaleAbs(down, alpha=0.25))
+    return np.asarray(cv2.GaussianBlur(strength, EDGE_BLUR, 0), np.float32)
 
 
 def _likeness(edges: _Plane, usual: _Plane) -> float:
@@ -310,19 +321,19 @@ def _likeness(edges: _Plane, usual: _Plane) -> float:
     The weighted median over the blocks of Pearson's correlation in each, a block counting by its usual structure: what
     covers less than half of the scene, a lorry or a crowd, does not change it.
     """
-    now, before = _blocks(edges), _blocks(usual)
-    strength, weight = np.linalg.norm(now, axis=1), np.linalg.norm(before, axis=1)
+    now, before = _block_means(edges), _block_means(usual)
+    both = _block_means(cv2.multiply(edges, usual))
+    now_squared, before_squared = _block_means(cv2.multiply(edges, edges)), _block_means(cv2.multiply(usual, usual))
+    weight = np.sqrt(np.maximum(before_squared - before * before, 0.0))
     if not weight.any():
         return 1.0
-    correlations = (now * before).sum(axis=1) / np.maximum(strength * weight, 1e-6)
+    strength = np.sqrt(np.maximum(now_squared - now * now, 0.0))
+    correlations = (both - now * before) / np.maximum(strength * weight, 1e-6)
     order = np.argsort(correlations)
     reached = np.cumsum(weight[order])
     return float(correlations[order][np.searchsorted(reached, reached[-1] / 2)])
 
 
-def _blocks(plane: _Plane) -> _Plane:
-    """The plane in `BLOCKS`, (blocks, pixels), each without its mean."""
-    columns, rows = BLOCKS
-    tall, wide = HEIGHT // rows, WIDTH // columns
-    parts: Any = plane.reshape(rows, tall, columns, wide).transpose(0, 2, 1, 3).reshape(rows * columns, tall * wide)
-    return np.asarray(parts - parts.mean(axis=1, keepdims=True), np.float32)
+def _block_means(plane: Any) -> _Plane:
+    """The mean of each of the `BLOCKS`, of which none cuts a pixel, (blocks,)."""
+    return np.asarray(cv2.resize(plane, BLOCKS, interpolation=cv2.INTER_AREA).ravel(), np.float32)

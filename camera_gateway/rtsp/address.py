@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
+import ipaddress
 import socket
 import urllib.parse
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,11 +20,14 @@ Resolver = Callable[[str], Awaitable[Sequence[str]]]
 
 
 async def resolve(host: str) -> Sequence[str]:
-    """The addresses of ``host`` by the system's resolver.
+    """The addresses of ``host`` by the system's resolver; an IP address is its own.
 
     Raises:
         OSError: the name is not known.
     """
+    with contextlib.suppress(ValueError):
+        # Asking takes a thread of a few: while names are not answered, cameras with an address must not wait for one.
+        return [str(ipaddress.ip_address(host))]
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, None, proto=socket.IPPROTO_TCP)
     except UnicodeError:

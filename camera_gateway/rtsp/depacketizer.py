@@ -12,6 +12,9 @@ START_CODE: Final = b"\x00\x00\x00\x01"
 MAX_ACCESS_UNIT_BYTES: Final = 8 * 1024 * 1024
 """A 4K key frame is below 2 MiB; more than this is not video."""
 
+STEP_BACK: Final = 0x8000
+"""So many of the 16-bit sequence numbers ahead is behind: the camera began anew; of what was lost it says nothing."""
+
 # NAL unit and payload types: RFC 6184, table 1; RFC 7798, section 4.4; ITU-T H.265, table 7-1.
 H264_IDR: Final = 5
 H264_SINGLE: Final = range(1, 24)
@@ -94,7 +97,8 @@ class Depacketizer:
 
     def _check_sequence(self, sequence: int) -> None:
         if self._sequence is not None and sequence != (self._sequence + 1) % 0x1_0000:
-            self.lost_packets += (sequence - self._sequence - 1) % 0x1_0000
+            missing = (sequence - self._sequence - 1) % 0x1_0000
+            self.lost_packets += missing if missing < STEP_BACK else 0
             self._damaged, self._fragment = True, False
         self._sequence = sequence
 

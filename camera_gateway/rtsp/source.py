@@ -91,7 +91,9 @@ class RtspSource:
             )
             pair = None
             if self._transport is Transport.UDP:
-                pair = await stack.enter_async_context(udp.open_pair(connection.local_address, dialled))
+                pair = await stack.enter_async_context(
+                    udp.open_pair(connection.local_address, dialled, listener.on_dropped)
+                )
             track = await connection.play(address.url, lambda url: self._dialling.check_url(url, address), pair)
             for kind in track.left_out:
                 listener.on_left_out(kind)
@@ -129,6 +131,7 @@ class _Reception:
         self._clock = CaptureClock(track.clock_rate)
         self._pipeline = pipeline
         self._listener = listener
+        self._lost = 0
 
     async def run(
         self, packets: AsyncIterator[Interleaved], channels: tuple[int, int], reordering: Reordering | None = None
@@ -141,7 +144,11 @@ class _Reception:
             elif packet.channel != channels[0]:
                 # Audio and metadata are never set up; whoever sends them all the same is not listened to.
                 self._listener.on_dropped("not_asked_for", 1)
-            elif (rtp := parse_rtp(packet.payload)) is not None and rtp.payload_type == self._payload_type:
+            elif (rtp := parse_rtp(packet.payload)) is None:
+                self._listener.on_dropped("malformed_packet", 1)
+            elif rtp.payload_type != self._payload_type:
+                self._listener.on_dropped("not_asked_for", 1)
+            else:
                 for each in [rtp] if reordering is None else reordering.push(rtp):
                     self._take(each)
                 if reordering is not None and reordering.late > late:
@@ -155,7 +162,11 @@ class _Reception:
                 self._listener.on_clock(self._clock.drift)
 
     def _take(self, packet: RtpPacket) -> None:
-        for unit in self._depacketizer.feed(packet):
+        units = self._depacketizer.feed(packet)
+        if (lost := self._depacketizer.lost_packets) > self._lost:
+            self._listener.on_lost(lost - self._lost)
+            self._lost = lost
+        for unit in units:
             arrived, arrival = now()
             stamp = self._clock.stamp(unit.timestamp, arrived)
             self._pipeline.put(

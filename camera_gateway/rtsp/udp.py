@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from camera_gateway.rtsp.messages import Interleaved
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 RTP_CHANNEL: Final = 0
 RTCP_CHANNEL: Final = 1
@@ -32,19 +32,18 @@ class UdpPair:
     """Receives the packets of one camera, and of nobody else.
 
     Args:
-        camera: IP address of the camera; datagrams from elsewhere are dropped and counted.
+        camera: IP address of the camera; datagrams from elsewhere are dropped.
+        on_dropped: hears of dropped datagrams, with the reason and their number: "foreign" when they came from somebody
+            else, "receiver_behind" when the event loop did not keep up.
     """
 
-    def __init__(self, camera: str) -> None:
+    def __init__(self, camera: str, on_dropped: Callable[[str, int], None]) -> None:
         self._camera = camera
+        self._on_dropped = on_dropped
         self._packets: deque[Interleaved] = deque()
         self._filled = asyncio.Event()
         self._transports: list[asyncio.DatagramTransport] = []
         self._source = secrets.token_bytes(4)
-        self.foreign = 0
-        """Datagrams that did not come from the camera."""
-        self.overflown = 0
-        """Packets that were dropped because the event loop did not keep up."""
 
     @property
     def ports(self) -> tuple[int, int]:
@@ -74,9 +73,9 @@ class UdpPair:
     def take(self, channel: int, data: bytes, sender: str) -> None:
         """A datagram came."""
         if sender != self._camera:
-            self.foreign += 1
+            self._on_dropped("foreign", 1)
         elif len(self._packets) >= MAX_WAITING_PACKETS:
-            self.overflown += 1
+            self._on_dropped("receiver_behind", 1)
         else:
             self._packets.append(Interleaved(channel, data))
             self._filled.set()
@@ -108,13 +107,13 @@ class _Receiver(asyncio.DatagramProtocol):
 
 
 @contextlib.asynccontextmanager
-async def open_pair(local: str, camera: str) -> AsyncIterator[UdpPair]:
-    """A bound pair on our address ``local`` for the camera at ``camera``.
+async def open_pair(local: str, camera: str, on_dropped: Callable[[str, int], None]) -> AsyncIterator[UdpPair]:
+    """A bound pair on our address ``local`` for the camera at ``camera``; see `UdpPair`.
 
     Raises:
         OSError: no ports are free.
     """
-    pair = UdpPair(camera)
+    pair = UdpPair(camera, on_dropped)
     try:
         await pair.open(local)
         yield pair

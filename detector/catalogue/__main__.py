@@ -1,4 +1,4 @@
-"""`python -m detector.catalogue pull | list | verify`: what `argo models` runs."""
+"""`python -m detector.catalogue pull | list | verify | calibrate`: what `argo models` runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from detector.catalogue import cards, pull, store
+from detector.catalogue import calibration, cards, pull, store
 from detector.catalogue.errors import CatalogueError, MissingModelError
 
 if TYPE_CHECKING:
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status 0 when every named model is in order, 1 when one is not, 2 for a wrong command line."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.command == "calibrate" and (len(options.models) != 1 or options.pictures is None):
+        parser.error("calibrate takes one MODEL and --pictures")
     console = Console(highlight=False, soft_wrap=True)
     try:
         catalogue = cards.all_cards(options.directory)
@@ -31,6 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return 0
             case "pull":
                 return _pull(chosen, options.directory, console)
+            case "calibrate":
+                print(calibration.ranges_of(chosen[0], options.directory, options.pictures, options.float32), end="")
+                return 0
             case _:
                 return _verify(chosen, options.directory, console)
     except CatalogueError as error:
@@ -40,8 +46,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="argo models", description="The model catalogue.")
-    parser.add_argument("command", choices=("pull", "list", "verify"))
+    parser.add_argument("command", choices=("pull", "list", "verify", "calibrate"))
     parser.add_argument("models", nargs="*", metavar="MODEL", help="names of models; all when none is given")
+    parser.add_argument("--pictures", type=Path, help="calibrate: a folder of pictures like those of the cameras")
+    parser.add_argument(
+        "--float32",
+        action="append",
+        default=[],
+        metavar="PART",
+        help="calibrate: convolutions with this in their name stay float32; may be repeated",
+    )
     parser.add_argument(
         "--directory",
         type=Path,

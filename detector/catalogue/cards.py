@@ -70,8 +70,16 @@ class Conversion(_Strict):
     image: str
     outputs: Mapping[str, str]
     class_output: str
-    precision: Literal["float32", "float16"] = "float32"
-    """float16: see detector.catalogue.precision."""
+    precision: Literal["float32", "float16", "int8"] = "float32"
+    """float16: see detector.catalogue.precision; int8: see detector.catalogue.quantisation."""
+    ranges: Annotated[str, pydantic.Field(pattern=r"^[a-z0-9][a-z0-9.-]*\.json$")] | None = None
+    """The file beside the card that says which values the tensors hold; for int8, and for nothing else."""
+
+    @pydantic.model_validator(mode="after")
+    def _ranges_for_int8(self) -> Self:
+        if (self.ranges is None) is (self.precision == "int8"):
+            raise ValueError("int8 needs its ranges, and nothing else has any")
+        return self
 
 
 class PlanarCard(_Strict):
@@ -247,6 +255,18 @@ class Card(_Strict):
         if self.conversion is None and self.output.class_scores is None:
             raise ValueError("output.class_scores is missing: how many classes the file scores")
         return self
+
+
+def read_ranges_file(name: str) -> str:
+    """The text of a file of ranges beside the catalogue's cards.
+
+    Raises:
+        BadCardError: it is not there.
+    """
+    try:
+        return (resources.files(__package__) / "cards" / name).read_text(encoding="utf-8")
+    except OSError as error:
+        raise BadCardError(f"the file of ranges {name} is not beside the cards") from error
 
 
 def read_card(text: str) -> Card:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from detector.catalogue import npm, precision, store, tfjs
-from detector.catalogue.cards import Card, Conversion, NpmSource, OwnSource
+from detector.catalogue import npm, precision, quantisation, store, tfjs
+from detector.catalogue.cards import Card, Conversion, NpmSource, OwnSource, read_ranges_file
 from detector.catalogue.errors import BadCardError, CatalogueError
 
 if TYPE_CHECKING:
@@ -56,7 +56,15 @@ def convert(card: Card, source: NpmSource, conversion: Conversion, files: dict[s
         class_indices=tuple(channel for channel, _ in card.output.channels),
     )
     try:
-        data = tfjs.convert(files[source.topology], files[source.weights], cut)
-        return precision.to_half(data) if conversion.precision == "float16" else data
+        return _precise(tfjs.convert(files[source.topology], files[source.weights], cut), conversion)
     except (tfjs.UnsupportedGraphError, KeyError, ValueError) as error:
         raise BadCardError(f"model {card.name} cannot be converted: {error}") from error
+
+
+def _precise(data: bytes, conversion: Conversion) -> bytes:
+    """The float32 network in the precision of the card."""
+    if conversion.precision == "float16":
+        return precision.to_half(data)
+    if conversion.ranges is not None:
+        return quantisation.to_int8(data, quantisation.read_ranges(read_ranges_file(conversion.ranges)))
+    return data

@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
 from detector.domain.configuration import OpticConfiguration, RuleSpecification
+from detector.domain.densities import ZoneDensities
 from detector.domain.flows import Flow, FlowCounter
 from detector.domain.observations import Observation, ObservationLog
+from detector.domain.occupancy import occupants
+from detector.domain.rules import PictureRule, RuleCannotRunError
 from detector.domain.rules.line_crossing import LineWatch
+from detector.domain.rules.near_miss import NearMiss
 from detector.domain.rules.schedule import runs
-from detector.domain.scene import Presence, Scene
+from detector.domain.scene import Places, Scene, presences
 from detector.domain.tracking import Track, Tracker, TrackerParameters
+from detector.domain.trails import Trails
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from detector.domain.calibration import Calibration
     from detector.domain.detections import Detections
+    from detector.domain.picture import Picture
     from detector.domain.rules import Firing, Rule
+
+SPEED_WINDOW_SECONDS: Final = 1.0
+"""Over how long the speeds of observations and counts are measured."""
+
+PICTURE_SECONDS: Final = 1.0
+"""How often a picture is looked at when no rule looks at every one: for the light and the colours of vehicles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +81,12 @@ class OpticAnalysis:
         self._flows = FlowCounter()
         self._rules: dict[str, tuple[RuleSpecification, Rule]] = {}
         self._lines: dict[str, LineWatch] = {}
+        self._trails: Trails | None = None
+        self._densities = ZoneDensities(Places())
+        self._looks_at_pictures = False
+        self._last_picture = -math.inf
+        self.not_running: dict[str, str] = {}
+        """Rules of the configuration that cannot run, and why."""
         self.configuration = OpticConfiguration(configuration.optic)
         self.configure(configuration)
 
@@ -78,8 +98,13 @@ class OpticAnalysis:
         """
         before = self.configuration
         rules: dict[str, tuple[RuleSpecification, Rule]] = {}
+        self.not_running = {}
         for specification in configuration.rules:
-            rule = specification.build(configuration.places)
+            try:
+                rule = specification.build(configuration.places)
+            except RuleCannotRunError as error:
+                self.not_running[specification.name] = str(error)
+                continue
             known = self._rules.get(specification.name)
             if known and known[0] == specification and _same_place(rule.place, before, configuration):
                 rule = known[1]
@@ -88,10 +113,17 @@ class OpticAnalysis:
             name: self._lines[name] if before.places.lines.get(name) == line else LineWatch(line)
             for name, line in configuration.places.lines.items()
         }
+        if self._trails is None or before.places.calibration != configuration.places.calibration:
+            self._trails = _trails(configuration.places.calibration)
+        if not _same_ground(before.places, configuration.places):
+            self._densities = ZoneDensities(configuration.places)
         self._rules = rules
+        self._looks_at_pictures = any(isinstance(rule, PictureRule) for _, rule in rules.values())
         self.configuration = configuration
 
-    def step(self, time: float, width: int, height: int, detections: Detections) -> FrameAnalysis:
+    def step(
+        self, time: float, width: int, height: int, detections: Detections, picture: Picture | None = None
+    ) -> FrameAnalysis:
         """Take one analysed frame.
 
         Args:
@@ -99,16 +131,33 @@ class OpticAnalysis:
             width: of the frame, pixels.
             height: of the frame, pixels.
             detections: everything above the masking threshold, in pixels of the frame.
+            picture: the frame, small, for the rules that look at the picture itself.
         """
+        self._last_picture = self._last_picture if picture is None else time
         lost = self._resize(width, height)
         tracked = self._tracker.step(time, detections)
-        seen = tuple(Presence.of(track) for track in tracked.tracks if track.detection is not None)
+        found = [track for track in tracked.tracks if track.present]
+        seen = presences(found, self.configuration.places.calibration, width, height)
         self._living = tuple(track.track for track in tracked.tracks)
-        scene = Scene(time, width, height, seen, lost + tracked.ended)
+        scene = Scene(time, width, height, seen, lost + tracked.ended, picture)
         crossings = {name: watch.step(scene) for name, watch in self._lines.items()}
-        self._observations.step(scene, self.configuration.places, crossings)
-        self._flows.step(scene, self.configuration.places, crossings)
+        inside = occupants(scene, self.configuration.places.zones)
+        self._densities.step(time, inside)
+        if self._trails:
+            self._trails.step(scene, seen)
+        self._observations.step(scene, crossings, inside, self._trails)
+        self._flows.step(scene, crossings, inside, self._trails)
         return FrameAnalysis(tracked.tracks, tuple(self._apply(scene)))
+
+    def wants_picture(self, time: float) -> bool:
+        """Whether a frame of this capture time should come with its picture."""
+        return self._looks_at_pictures or not 0.0 <= time - self._last_picture < PICTURE_SECONDS
+
+    def believe(self, *, birth_score: float, strong_score: float) -> None:
+        """Take the scores of the model that looks from the next frame on; see TrackerParameters."""
+        if (self._parameters.birth_score, self._parameters.strong_score) != (birth_score, strong_score):
+            self._parameters = replace(self._parameters, birth_score=birth_score, strong_score=strong_score)
+            self._tracker.use(self._parameters)
 
     def observations(self) -> list[Observation]:
         """What the tracks did since the last call."""
@@ -116,7 +165,8 @@ class OpticAnalysis:
 
     def flow(self) -> Flow | None:
         """The counts since the last call."""
-        return self._flows.collect()
+        near_misses = tuple(rule.collect() for _, rule in self._rules.values() if isinstance(rule, NearMiss))
+        return self._flows.collect(near_misses, self._densities.collect())
 
     def finish(self) -> None:
         """End every track; call `observations` and `flow` once more afterwards."""
@@ -142,8 +192,14 @@ class OpticAnalysis:
         return fired
 
 
+def _trails(calibration: Calibration | None) -> Trails | None:
+    return None if calibration is None else Trails(calibration, SPEED_WINDOW_SECONDS)
+
+
+def _same_ground(before: Places, after: Places) -> bool:
+    return before.zones == after.zones and before.calibration == after.calibration
+
+
 def _same_place(place: str, before: OpticConfiguration, after: OpticConfiguration) -> bool:
-    return (before.places.zones.get(place), before.places.lines.get(place)) == (
-        after.places.zones.get(place),
-        after.places.lines.get(place),
-    )
+    same_outline = before.places.outline(place) == after.places.outline(place)
+    return same_outline and before.places.calibration == after.places.calibration

@@ -9,10 +9,16 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
+from detector.domain.detections import Boxes, Scores, overlaps
+
 Floats = npt.NDArray[np.floating]
 Indices = npt.NDArray[np.intp]
 
 _FORBIDDEN: Final = 1e6
+_HEIGHT_SHARE: Final = 0.5
+"""How much of a fit two heights have a say in: somebody behind stands higher up in the picture and is smaller."""
+_SCORE_SHARE: Final = 0.5
+"""How much of a fit the score has a say in: of two boxes in one place the clear one is the object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +59,40 @@ def assign(cost: Floats, limit: float) -> Assignment:
         np.setdiff1d(np.arange(rows_total), rows),
         np.setdiff1d(np.arange(columns_total), columns),
     )
+
+
+def misfits(expected: Boxes, found: Boxes, scores: Scores, widening: float) -> npt.NDArray[np.float64]:
+    """How badly each detection fits each track, 0 to 1, infinite where they do not meet; len(expected) x len(found).
+
+    One minus the overlap of the widened boxes, which counts less when the heights differ or the score is low. Widened
+    boxes still meet when a small object has moved by its own width (buffered IoU: Yang et al., WACV 2023); heights tell
+    who stands behind (Hybrid-SORT: Yang et al., AAAI 2024).
+
+    Args:
+        expected: where the tracks should be, float32, pixels.
+        found: the detections, float32, pixels.
+        scores: of the detections.
+        widening: boxes are compared widened by this share of their size on every side.
+    """
+    overlap = overlaps(_widened(expected, widening), _widened(found, widening)).astype(np.float64)
+    heights, other_heights = (np.maximum(boxes[:, 3] - boxes[:, 1], 1.0) for boxes in (expected, found))
+    alike = np.minimum(heights[:, None], other_heights) / np.maximum(heights[:, None], other_heights)
+    fit = overlap * (1.0 - _HEIGHT_SHARE + _HEIGHT_SHARE * alike) * (1.0 - _SCORE_SHARE + _SCORE_SHARE * scores)
+    return np.where(overlap > 0.0, 1.0 - fit, np.inf)
+
+
+def covered_share(boxes: Boxes, others: Boxes) -> npt.NDArray[np.float32]:
+    """The largest share of each box that lies under one of the others; float32, len(boxes)."""
+    if not len(boxes) or not len(others):
+        return np.zeros(len(boxes), dtype=np.float32)
+    low = np.maximum(boxes[:, None, :2], others[:, :2])
+    high = np.minimum(boxes[:, None, 2:], others[:, 2:])
+    sides = np.maximum(high - low, 0.0)
+    size = np.maximum(boxes[:, 2:] - boxes[:, :2], 1.0)
+    share: npt.NDArray[np.float32] = (sides[..., 0] * sides[..., 1]).max(axis=1) / (size[:, 0] * size[:, 1])
+    return share
+
+
+def _widened(boxes: Boxes, share: float) -> Boxes:
+    margin = (boxes[:, 2:] - boxes[:, :2]) * share
+    return np.concatenate([boxes[:, :2] - margin, boxes[:, 2:] + margin], axis=1).astype(np.float32)

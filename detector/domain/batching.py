@@ -114,8 +114,13 @@ class BatchQueue(Generic[T]):
                 late.append(optic.waiting.popleft().item)
         return late
 
-    def take(self, now: float) -> list[T]:
-        """The next batch; empty when there is nothing to do yet."""
+    def take(self, now: float, *, only_full: bool = False) -> list[T]:
+        """The next batch; empty when there is nothing to do yet.
+
+        Args:
+            now: see offer.
+            only_full: a batch with room for more is left to fill, however long its frames have waited.
+        """
         queue = self._queue()
         if not queue:
             return []
@@ -123,7 +128,7 @@ class BatchQueue(Generic[T]):
         chosen = [(optic, waiting) for optic, waiting in queue if waiting.shape == shape]
         chosen = chosen[: self._parameters.most_frames]
         full = len(chosen) == self._parameters.most_frames
-        if not full and now - chosen[0][1].arrived < self._parameters.fill_seconds:
+        if not full and (only_full or now - chosen[0][1].arrived < self._parameters.fill_seconds):
             return []
         for optic, waiting in chosen:
             self._taken += 1

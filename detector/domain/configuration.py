@@ -5,40 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from detector.domain.rules import ClassFilter, Rule
-from detector.domain.rules.line_crossing import Direction, LineCrossing
-from detector.domain.rules.zone_intrusion import ZoneIntrusion
+from detector.domain.rules import ClassFilter, Rule, RuleParameters
 from detector.domain.scene import Places
 
 if TYPE_CHECKING:
     from detector.domain.detections import ObjectClass
     from detector.domain.rules.schedule import Schedule
-
-
-@dataclass(frozen=True, slots=True)
-class LineParameters:
-    """Parameters of LineDetector/Crossed.
-
-    Attributes:
-        line: resource name.
-        direction: which crossings count.
-    """
-
-    line: str
-    direction: Direction
-
-
-@dataclass(frozen=True, slots=True)
-class ZoneParameters:
-    """Parameters of FieldDetector/ObjectsInside.
-
-    Attributes:
-        zone: resource name.
-        minimum_dwell: seconds.
-    """
-
-    zone: str
-    minimum_dwell: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +34,7 @@ class RuleSpecification:
     priority: int
     classes: frozenset[ObjectClass]
     schedules: tuple[Schedule, ...]
-    parameters: LineParameters | ZoneParameters
+    parameters: RuleParameters
     display_name: str = ""
 
     def build(self, places: Places) -> Rule:
@@ -70,13 +42,9 @@ class RuleSpecification:
 
         Raises:
             KeyError: its place is not among the optic's places.
+            RuleCannotRunError: the optic lacks what the rule measures with.
         """
-        classes = ClassFilter(self.classes)
-        match self.parameters:
-            case LineParameters(line, direction):
-                return LineCrossing(line, places.lines[line], direction, classes)
-            case ZoneParameters(zone, minimum_dwell):
-                return ZoneIntrusion(zone, places.zones[zone], minimum_dwell, classes)
+        return self.parameters.build(places, ClassFilter(self.classes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +55,7 @@ class OpticConfiguration:
         optic: resource name, `devices/{device}/optics/{optic}`.
         site: resource name, `sites/{site}`.
         version: grows with every change.
-        places: its zones and lines.
+        places: its zones, lines and lanes, and its calibration.
         rules: those that run.
         display_name: what people call the optic; empty: nothing but its id.
     """

@@ -1,19 +1,23 @@
-"""Counts over lines and in zones, by class and interval (ONVIF tns1:RuleEngine/CountAggregation)."""
+"""Counts over lines, between lines and in zones, by class and interval (ONVIF tns1:RuleEngine/CountAggregation)."""
 
 from __future__ import annotations
 
+import statistics
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from detector.domain import geometry
+from detector.domain.detections import ObjectClass
 from detector.domain.rules.line_crossing import Crossing, Direction
+from detector.domain.trails import MAXIMUM_SPEED_ERROR
+from detector.domain.turning import TurnCount, TurnCounter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from detector.domain.detections import ObjectClass
-    from detector.domain.scene import Places, Scene
+    from detector.domain.rules.near_miss import NearMissCount
+    from detector.domain.scene import Presence, Scene
+    from detector.domain.trails import Trails
 
 LONGEST_STEP_SECONDS: Final = 1.0
 """A frame speaks for the time since the one before it, but for no more than this: the rest was not analysed."""
@@ -21,22 +25,44 @@ LONGEST_STEP_SECONDS: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class LineCount:
-    """Crossings of one line by one class."""
+    """Crossings of one line by one class.
+
+    Attributes:
+        line: resource name.
+        object_class: what crossed.
+        left_to_right: how many.
+        right_to_left: how many.
+        mean_speed: of those that were measured, metres per second (the time-mean speed of traffic engineering).
+        measured: how many were; 0: the optic is not calibrated, or they were too far away.
+    """
 
     line: str
     object_class: ObjectClass
     left_to_right: int
     right_to_left: int
+    mean_speed: float = 0.0
+    measured: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ZoneCount:
-    """Presence of one class in one zone: its mean over the analysed time, and its peak."""
+    """Presence of one class in one zone.
+
+    Attributes:
+        zone: resource name.
+        object_class: what was there.
+        mean_occupancy: how many, over the analysed time.
+        maximum_occupancy: how many at once.
+        mean_density: of persons only, per square metre; 0: the zone's area is not known.
+        maximum_density: the largest over ten seconds, likewise.
+    """
 
     zone: str
     object_class: ObjectClass
     mean_occupancy: float
     maximum_occupancy: int
+    mean_density: float = 0.0
+    maximum_density: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +75,9 @@ class Flow:
         analysed: how much of it was analysed, seconds; without it a count means nothing.
         lines: only lines and classes that were crossed.
         zones: only zones and classes that were present.
+        turns: only pairs of lines that were crossed one after the other.
+        near_misses: of every rule that counts them.
+        light_level: how bright the picture was, on average, 0 (black) to 1 (white); 0, too, when none was looked at.
     """
 
     start_time: float
@@ -56,6 +85,9 @@ class Flow:
     analysed: float
     lines: tuple[LineCount, ...]
     zones: tuple[ZoneCount, ...]
+    turns: tuple[TurnCount, ...] = ()
+    near_misses: tuple[NearMissCount, ...] = ()
+    light_level: float = 0.0
 
 
 class FlowCounter:
@@ -64,43 +96,87 @@ class FlowCounter:
     def __init__(self) -> None:
         self._start: float | None = None
         self._last = 0.0
+        self._turns = TurnCounter()
         self._clear()
 
-    def step(self, scene: Scene, places: Places, crossings: dict[str, list[Crossing]]) -> None:
-        """Take one analysed frame and, by line, the crossings that it completed."""
+    def step(
+        self,
+        scene: Scene,
+        crossings: Mapping[str, Sequence[Crossing]],
+        occupants: Mapping[str, Sequence[Presence]],
+        trails: Trails | None = None,
+    ) -> None:
+        """Take one analysed frame.
+
+        Args:
+            scene: the frame.
+            crossings: by line, those that it completed.
+            occupants: by zone, who stands in it.
+            trails: how everybody moves, this frame included; None: the optic is not calibrated.
+        """
         if self._start is None:
             self._start = self._last = scene.time
         seconds = min(max(0.0, scene.time - self._last), LONGEST_STEP_SECONDS)
         self._last = max(self._last, scene.time)
         self._analysed += seconds
+        if scene.picture is not None:
+            self._light.append(scene.picture.light_level)
         for line, crossed in crossings.items():
             for crossing in crossed:
-                self._lines[line, crossing.presence.object_class][crossing.direction] += 1
-        for name, corners in places.zones.items():
-            zone = geometry.scaled(corners, scene.width, scene.height)
-            inside = (item.object_class for item in scene.present if geometry.inside(item.foot, zone))
-            self._present(name, inside, seconds)
+                key = line, crossing.presence.object_class
+                self._lines[key][crossing.direction] += 1
+                self._unmeasured[crossing.presence.track].append(key)
+        if trails:
+            self._measure(trails, scene.ended)
+        self._turns.step(crossings, scene.ended)
+        for zone, inside in occupants.items():
+            self._present(zone, (item.object_class for item in inside), seconds)
 
-    def collect(self) -> Flow | None:
-        """The counts since the last call; None when no time was analysed."""
+    def collect(
+        self,
+        near_misses: tuple[NearMissCount, ...] = (),
+        densities: Mapping[str, tuple[float, float]] | None = None,
+    ) -> Flow | None:
+        """The counts since the last call; None when no time was analysed.
+
+        Args:
+            near_misses: those of the same time.
+            densities: zone -> mean and largest density of the same time; a zone whose area is not known is missing.
+        """
         if self._start is None or self._last <= self._start:
             return None
         flow = Flow(
             start_time=self._start,
             interval=self._last - self._start,
             analysed=self._analysed,
-            lines=tuple(
-                LineCount(line, kind, count[Direction.LEFT_TO_RIGHT], count[Direction.RIGHT_TO_LEFT])
-                for (line, kind), count in sorted(self._lines.items())
-            ),
-            zones=tuple(
-                ZoneCount(zone, kind, self._seconds[zone, kind] / self._analysed, peak)
-                for (zone, kind), peak in sorted(self._peaks.items())
-            ),
+            lines=tuple(self._line_count(*key) for key in sorted(self._lines)),
+            zones=tuple(self._zone_count(*key, densities or {}) for key in sorted(self._peaks)),
+            turns=self._turns.collect(),
+            near_misses=near_misses,
+            light_level=statistics.fmean(self._light) if self._light else 0.0,
         )
         self._start = self._last
         self._clear()
         return flow
+
+    def _measure(self, trails: Trails, ended: Sequence[int]) -> None:
+        """Give those who have crossed their speeds: at once, or when they were seen for long enough to have one."""
+        for track in list(self._unmeasured):
+            movement = trails.movement(track)
+            if movement and movement.speed_error <= MAXIMUM_SPEED_ERROR:
+                for key in self._unmeasured[track]:
+                    self._speeds[key].append(movement.speed)
+            if movement or track in ended:
+                del self._unmeasured[track]
+
+    def _line_count(self, line: str, kind: ObjectClass) -> LineCount:
+        count, speeds = self._lines[line, kind], self._speeds[line, kind]
+        mean = sum(speeds) / len(speeds) if speeds else 0.0
+        return LineCount(line, kind, count[Direction.LEFT_TO_RIGHT], count[Direction.RIGHT_TO_LEFT], mean, len(speeds))
+
+    def _zone_count(self, zone: str, kind: ObjectClass, densities: Mapping[str, tuple[float, float]]) -> ZoneCount:
+        dense = densities.get(zone, (0.0, 0.0)) if kind is ObjectClass.PERSON else (0.0, 0.0)
+        return ZoneCount(zone, kind, self._seconds[zone, kind] / self._analysed, self._peaks[zone, kind], *dense)
 
     def _present(self, zone: str, classes: Iterable[ObjectClass], seconds: float) -> None:
         for kind, number in Counter(classes).items():
@@ -108,7 +184,10 @@ class FlowCounter:
             self._peaks[zone, kind] = max(self._peaks[zone, kind], number)
 
     def _clear(self) -> None:
+        self._light: list[float] = []
         self._analysed = 0.0
         self._lines: defaultdict[tuple[str, ObjectClass], Counter[Direction]] = defaultdict(Counter)
+        self._unmeasured: defaultdict[int, list[tuple[str, ObjectClass]]] = defaultdict(list)
+        self._speeds: defaultdict[tuple[str, ObjectClass], list[float]] = defaultdict(list)
         self._seconds: defaultdict[tuple[str, ObjectClass], float] = defaultdict(float)
         self._peaks: defaultdict[tuple[str, ObjectClass], int] = defaultdict(int)

@@ -61,9 +61,11 @@ def inside(point: Point, polygon: Chain) -> bool:
     """Whether a point lies in a polygon (ray casting, even-odd rule)."""
     x, y = point
     found = False
-    for (x1, y1), (x2, y2) in zip(polygon, [*polygon[1:], polygon[0]], strict=True):
+    x1, y1 = polygon[-1]
+    for x2, y2 in polygon:
         if (y1 > y) != (y2 > y) and x < x1 + (y - y1) / (y2 - y1) * (x2 - x1):
             found = not found
+        x1, y1 = x2, y2
     return found
 
 

@@ -35,8 +35,17 @@ class NetworkInput(Protocol):
     def place(self, width: int, height: int) -> Placement:
         """Where a frame of this size, in pixels, lies in the input."""
 
-    def pack(self, frames: Sequence[Planes], placement: Placement) -> Batch:
-        """The input for these frames, which all have the size that `placement` is made for."""
+    def shape(self, placement: Placement) -> tuple[int, ...]:
+        """The shape of one frame in the input."""
+
+    def pack(self, frames: Sequence[Planes], placement: Placement, batch: Batch) -> None:
+        """Write these frames, which all have the size that `placement` is made for, into the input.
+
+        Args:
+            frames: one for each place in the batch.
+            placement: see place.
+            batch: of the network's dtype, frames x shape; whatever it held is overwritten.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +74,15 @@ class PlanarInput:
         """See NetworkInput."""
         return Placement.fit(width, height, self.pixels)
 
-    def pack(self, frames: Sequence[Planes], placement: Placement) -> Batch:
+    def shape(self, placement: Placement) -> tuple[int, ...]:
         """See NetworkInput."""
-        images = np.empty((len(frames), 3, placement.network_height, placement.network_width), dtype=np.uint8)
-        for image, planes in zip(images, frames, strict=True):
+        return 3, placement.network_height, placement.network_width
+
+    def pack(self, frames: Sequence[Planes], placement: Placement, batch: Batch) -> None:
+        """See NetworkInput."""
+        for image, planes in zip(batch, frames, strict=True):
             for target, plane in zip(image, (planes.luma, planes.blue, planes.red), strict=True):
                 cv2.resize(plane, placement.picture, dst=target, interpolation=cv2.INTER_LINEAR)
-        return images
 
 
 class Fitting(enum.StrEnum):
@@ -126,7 +137,12 @@ class ColourInput:
         centred = self.fitting is Fitting.LETTERBOX_CENTRE
         return Placement.letterbox(width, height, self.width, self.height, centred=centred)
 
-    def pack(self, frames: Sequence[Planes], placement: Placement) -> Batch:
+    def shape(self, placement: Placement) -> tuple[int, ...]:
+        """See NetworkInput."""
+        channels_last = (placement.network_height, placement.network_width, 3)
+        return (3, *channels_last[:2]) if self.channels_first else channels_last
+
+    def pack(self, frames: Sequence[Planes], placement: Placement, batch: Batch) -> None:
         """See NetworkInput."""
         images = np.full((len(frames), self.height, self.width, 3), self.padding, dtype=np.uint8)
         rows = slice(placement.top, self.height - placement.bottom)
@@ -136,10 +152,11 @@ class ColourInput:
             image[rows, columns] = cv2.resize(colours, placement.picture, interpolation=cv2.INTER_LINEAR)
         ordered = images.transpose(0, 3, 1, 2) if self.channels_first else images
         if self.dtype == "uint8":
-            return np.ascontiguousarray(ordered)
+            batch[:] = ordered
+            return
         shape = (3, 1, 1) if self.channels_first else (3,)
         mean, scale = (np.array(each, np.float32).reshape(shape) for each in (self.mean, self.scale))
-        return np.ascontiguousarray((ordered - mean) * scale, dtype=self.dtype)
+        batch[:] = (ordered - mean) * scale
 
 
 _CONVERSIONS: Final = {False: cv2.COLOR_YUV2RGB_I420, True: cv2.COLOR_YUV2BGR_I420}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 
-VELOCITY_DECAY_SECONDS: Final = 2.0
+VELOCITY_DECAY_SECONDS: Final = 8.0
 """An object that is not seen is expected to slow down, with this time constant, not to run on for ever."""
 
 
@@ -34,10 +34,10 @@ class Noise:
         initial_speed: standard deviation of the velocity of a box seen for the first time, per second.
     """
 
-    acceleration: float = 0.5
-    growth: float = 0.1
-    position: float = 0.05
-    size: float = 0.07
+    acceleration: float = 0.6
+    growth: float = 0.05
+    position: float = 0.035
+    size: float = 0.14
     initial_speed: float = 0.7
 
 
@@ -76,6 +76,18 @@ class BoxFilters:
         self._variance = np.concatenate([self._variance, self._measurement_variance(measured)])
         self._covariance = np.concatenate([self._covariance, np.zeros_like(measured)])
         self._velocity_variance = np.concatenate([self._velocity_variance, moving**2])
+
+    def halt(self, rows: npt.NDArray[np.intp]) -> None:
+        """Believe that these stand still."""
+        self.velocity[rows] = 0.0
+
+    def foot_velocity(self) -> tuple[Floats, Floats]:
+        """How the middle of each box's lower side moves, and its standard error; float64, N x 2, pixels per second."""
+        velocity, variance = self.velocity[:, :2].copy(), self._velocity_variance[:, :2].copy()
+        # The lower side is half a height below the centre.
+        velocity[:, 1] += self.velocity[:, 3] / 2
+        variance[:, 1] += self._velocity_variance[:, 3] / 4
+        return velocity, np.sqrt(variance)
 
     def keep(self, rows: npt.NDArray[np.bool_]) -> None:
         """Forget the other filters."""

@@ -6,13 +6,18 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from detector.domain import geometry
+from detector.domain import colour
+from detector.domain.colour import ColourVotes, VehicleColour
+from detector.domain.detections import ObjectClass
 
 if TYPE_CHECKING:
-    from detector.domain.detections import ObjectClass
+    from collections.abc import Mapping, Sequence
+
     from detector.domain.geometry import Point
+    from detector.domain.picture import Picture
     from detector.domain.rules.line_crossing import Crossing
-    from detector.domain.scene import Places, Presence, Scene
+    from detector.domain.scene import Presence, Scene
+    from detector.domain.trails import Movement, Trails
 
 PATH_POINTS: Final = 64
 """A path that grows beyond this loses every second point: a parked car's message stays as small as a walker's."""
@@ -27,10 +32,12 @@ class PathPoint:
     Attributes:
         time: seconds since the epoch.
         foot: normalised.
+        ground: metres east and north; None: the optic is not calibrated, or the foot is at the horizon or above it.
     """
 
     time: float
     foot: Point
+    ground: Point | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,9 @@ class Observation:
         path: thinned, oldest first.
         zones: names of the zones that it was in.
         lines: names of the lines that it crossed.
+        movement: how it moved over the ground when last seen; None: not known, or it is a person, of whom only
+            aggregates tell a speed.
+        colour: of a vehicle, and how sure that is, 0 to 1.
     """
 
     track: int
@@ -56,6 +66,8 @@ class Observation:
     path: tuple[PathPoint, ...]
     zones: tuple[str, ...]
     lines: tuple[str, ...]
+    movement: Movement | None = None
+    colour: tuple[VehicleColour, float] = (VehicleColour.UNKNOWN, 0.0)
 
 
 @dataclass(slots=True)
@@ -66,6 +78,8 @@ class _Record:
     path: list[PathPoint] = field(default_factory=list)
     zones: set[str] = field(default_factory=set)
     lines: set[str] = field(default_factory=set)
+    movement: Movement | None = None
+    colours: ColourVotes = field(default_factory=ColourVotes)
     changed: bool = True
     finished: bool = False
 
@@ -77,9 +91,16 @@ class _Record:
             moved = math.hypot((foot[0] - last[0]) * scene.width, (foot[1] - last[1]) * scene.height)
             if moved < PATH_STEP_HEIGHTS * presence.height:
                 return
-        self.path.append(PathPoint(scene.time, foot))
+        self.path.append(PathPoint(scene.time, foot, presence.ground.position if presence.ground else None))
         if len(self.path) > PATH_POINTS:
             del self.path[1:-1:2]
+
+    def vote(self, picture: Picture, presence: Presence, scene: Scene) -> None:
+        left, top, right, bottom = presence.box
+        box = left / scene.width, top / scene.height, right / scene.width, bottom / scene.height
+        seen = colour.look(picture, box)
+        if seen is not None:
+            self.colours.add(seen)
 
 
 class ObservationLog:
@@ -88,13 +109,30 @@ class ObservationLog:
     def __init__(self) -> None:
         self._records: dict[int, _Record] = {}
 
-    def step(self, scene: Scene, places: Places, crossings: dict[str, list[Crossing]]) -> None:
-        """Take one analysed frame and, by line, the crossings that it completed."""
-        zones = {name: geometry.scaled(corners, scene.width, scene.height) for name, corners in places.zones.items()}
+    def step(
+        self,
+        scene: Scene,
+        crossings: Mapping[str, Sequence[Crossing]],
+        occupants: Mapping[str, Sequence[Presence]],
+        trails: Trails | None = None,
+    ) -> None:
+        """Take one analysed frame.
+
+        Args:
+            scene: the frame.
+            crossings: by line, those that it completed.
+            occupants: by zone, who stands in it.
+            trails: how everybody moves, this frame included; None: the optic is not calibrated.
+        """
         for presence in scene.present:
             record = self._records.setdefault(presence.track, _Record(scene.time, scene.time, presence.object_class))
             record.walk(presence, scene)
-            record.zones.update(name for name, zone in zones.items() if geometry.inside(presence.foot, zone))
+            record.movement = trails.movement(presence.track) if trails else None
+            if scene.picture is not None and presence.object_class in colour.VEHICLES:
+                record.vote(scene.picture, presence, scene)
+        for zone, inside in occupants.items():
+            for presence in inside:
+                self._records[presence.track].zones.add(zone)
         for line, crossed in crossings.items():
             for crossing in crossed:
                 self._records[crossing.presence.track].lines.add(line)
@@ -114,6 +152,11 @@ class ObservationLog:
                 path=tuple(record.path),
                 zones=tuple(sorted(record.zones)),
                 lines=tuple(sorted(record.lines)),
+                movement=None if record.object_class is ObjectClass.PERSON else record.movement,
+                # Votes on what was once taken for a vehicle die with that mistake.
+                colour=record.colours.result()
+                if record.object_class in colour.VEHICLES
+                else (VehicleColour.UNKNOWN, 0.0),
             )
             for track, record in self._records.items()
             if record.changed

@@ -11,6 +11,7 @@ from mesh.local.commands.audit import audit_group
 from mesh.local.commands.demo import demo
 from mesh.local.commands.models import models
 from mesh.local.commands.redact import redact
+from mesh.local.commands.score import score_command
 from mesh.local.commands.track import track
 from mesh.local.commands.up import up
 
@@ -28,7 +29,7 @@ def main() -> None:
     """ARGO on this machine: the real services as processes, every picture masked before anyone sees it."""
 
 
-for command in (up, demo, redact, track, models, audit_group):
+for command in (up, demo, redact, track, score_command, models, audit_group):
     main.add_command(command)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import av
@@ -16,11 +17,12 @@ from mesh.local.errors import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from fractions import Fraction
     from pathlib import Path
     from types import TracebackType
 
     import grpc
+
+    from argo.registry.v1 import lease_service_pb2
 
 CODECS: Final = {
     "h264": media_pb2.CodecParameters.CODEC_H264,
@@ -45,10 +47,14 @@ class Wanted:
     Attributes:
         video: masked pictures.
         detections: what was seen, with tracks.
+        configuration: what is drawn over the picture and which rules watch it; None: nothing and none.
+        frame_rate: true frames per second, where the container says it wrongly; None: as the container says.
     """
 
     video: bool = False
     detections: bool = False
+    configuration: lease_service_pb2.OpticConfiguration | None = None
+    frame_rate: float | None = None
 
 
 class MediaFile:
@@ -96,16 +102,32 @@ class MediaFile:
         rate = self._stream.average_rate
         return int((self._container.duration or 0) / av.time_base * rate) if rate else 0
 
-    def parameters(self) -> media_pb2.CodecParameters:
-        """What a decoder has to know."""
-        rate = self._stream.average_rate
+    @property
+    def frame_rate(self) -> float:
+        """Frames per second, as far as the container says; 0 if not."""
+        return float(self._stream.average_rate or 0)
+
+    def seconds_per_tick(self, frame_rate: float | None) -> Fraction:
+        """Of every timestamp.
+
+        Args:
+            frame_rate: true frames per second, where the container says it wrongly.
+        """
+        if frame_rate is None or not self._stream.average_rate:
+            return self.time_base
+        faster = Fraction(self._stream.average_rate) / Fraction(frame_rate).limit_denominator(1000)
+        return self.time_base * faster
+
+    def parameters(self, frame_rate: float | None = None) -> media_pb2.CodecParameters:
+        """What a decoder has to know; `frame_rate` as of `seconds_per_tick`."""
+        rate, tick = self._stream.average_rate, self.seconds_per_tick(frame_rate)
         return media_pb2.CodecParameters(
             codec=self._codec,
             extradata=self._stream.codec_context.extradata or b"",
             width=self.width,
             height=self.height,
-            time_base_numerator=self.time_base.numerator,
-            time_base_denominator=self.time_base.denominator,
+            time_base_numerator=tick.numerator,
+            time_base_denominator=tick.denominator,
             frame_rate_numerator=rate.numerator if rate else 0,
             frame_rate_denominator=rate.denominator if rate else 1,
         )
@@ -166,7 +188,10 @@ async def process(
     async def requests() -> AsyncIterator[media.ProcessMediaRequest]:
         yield media.ProcessMediaRequest(
             parameters=media.ProcessMediaRequest.Parameters(
-                codec=file.parameters(), return_masked_video=wanted.video, return_detections=wanted.detections
+                codec=file.parameters(wanted.frame_rate),
+                return_masked_video=wanted.video,
+                return_detections=wanted.detections,
+                configuration=wanted.configuration,
             )
         )
         try:

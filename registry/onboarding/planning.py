@@ -188,13 +188,18 @@ def plan(rows: list[Row], problems: list[Problem], stored: Stored) -> Plan:
 
 
 def says_the_same(resource: Resource, one: Any, other: Any) -> bool:
-    """Whether two records mean the same: the contract makes no difference between an unset field and its default."""
+    """Whether two records mean the same.
+
+    The contract makes no difference between an unset field and its default, nor a spreadsheet between an empty cell and
+    one of blanks.
+    """
     return _essence(resource, one) == _essence(resource, other)
 
 
 def _essence(resource: Resource, record: Any) -> Mapping[str, Any]:
     row = json.loads(to_row(resource, record))
-    return {column: value for column, value in row.items() if value and not str(value).endswith("_UNSPECIFIED")}
+    said = {column: value for column, value in row.items() if value and str(value).strip()}
+    return {column: value for column, value in said.items() if not str(value).endswith("_UNSPECIFIED")}
 
 
 def _instant(time: Any) -> tuple[int, int]:

@@ -5,11 +5,12 @@ Records lose everything else before the register is built of them, so a document
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
+from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 from google.type import latlng_pb2
@@ -46,6 +47,16 @@ class _Fields(NamedTuple):
     published: str = ""
     joined: str = ""
     withheld: str = ""
+
+
+_RULE_KINDS: Sequence[Any] = scene_pb2.Rule.DESCRIPTOR.oneofs_by_name["parameters"].fields
+
+
+def _parameters(message: Descriptor) -> _Fields:
+    """Of any kind of rule: its zone tells what kind of area is watched; thresholds would tell how to evade it."""
+    joined = [field.name for field in message.fields if field.name == "zone"]
+    withheld = [field.name for field in message.fields if field.name != "zone"]
+    return _Fields(joined=" ".join(joined), withheld=" ".join(withheld))
 
 
 _TABLE: Mapping[type[Message], _Fields] = {
@@ -89,12 +100,11 @@ _TABLE: Mapping[type[Message], _Fields] = {
     ),
     scene_pb2.Rule: _Fields(
         # Of the parameters only which kind they are.
-        published="mode classes line_crossing zone_intrusion",
+        published=" ".join(["mode classes", *(kind.name for kind in _RULE_KINDS)]),
         joined="name",
         withheld="display_name priority schedules version update_time etag",
     ),
-    scene_pb2.LineCrossing: _Fields(withheld="line direction"),
-    scene_pb2.ZoneIntrusion: _Fields(joined="zone", withheld="minimum_dwell"),
+    **{message_factory.GetMessageClass(kind.message_type): _parameters(kind.message_type) for kind in _RULE_KINDS},
     placement_service_pb2.PlacementRequest: _Fields(
         published="site measures state decision decision_time",
         # Who asked, why, and who took the steps: words about persons and by persons.

@@ -24,6 +24,9 @@ INSERT INTO proposals AS t (name, rule, zone, line, lane, update_mask, state, au
 VALUES ($1, $2::jsonb, $3::jsonb, $4::jsonb, $5::jsonb, $6::jsonb, 'STATE_PROPOSED', $7, $8)
 RETURNING {fields}
 
+-- name: is_calibrated
+SELECT calibrated FROM optics WHERE name = $1
+
 -- name: decide_proposal
 UPDATE proposals AS t SET state = $2, decider = $3, decision_reason = $4, decide_time = now() WHERE name = $1
 RETURNING {fields}

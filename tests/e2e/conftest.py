@@ -24,7 +24,7 @@ def sample() -> Path:
     return ensure_sample().resolve()
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def street(tmp_path_factory: pytest.TempPathFactory, sample: Path) -> AsyncIterator[Street]:
     """The mesh; alerts are grouped over a second only and erasure looks every second, so that no test has to wait."""
     folder = tmp_path_factory.mktemp("mesh")

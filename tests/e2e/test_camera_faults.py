@@ -25,21 +25,34 @@ Session = gateway.Session
 BACKING_OFF, REFUSED, STREAMING = Session.STATE_BACKING_OFF, Session.STATE_REFUSED, Session.STATE_STREAMING
 
 LOST = {
-    "hang-after-connect": (["at 0 for 30 hang-after-connect"], BACKING_OFF, "CONNECT_TIMEOUT"),
+    "hang-after-connect": (["at 0 for 40 hang-after-connect"], BACKING_OFF, "CONNECT_TIMEOUT"),
     "offline": (["at 32 for 8 offline"], BACKING_OFF, "END_OF_STREAM"),
-    "unauthorized": (["at 0 for 24 unauthorized"], BACKING_OFF, "UNAUTHORIZED"),
-    "not-found": (["at 0 for 24 not-found"], BACKING_OFF, "NOT_FOUND"),
+    "unauthorized": (["at 0 for 36 unauthorized"], BACKING_OFF, "UNAUTHORIZED"),
+    "not-found": (["at 0 for 36 not-found"], BACKING_OFF, "NOT_FOUND"),
     "redirect": (
-        ["at 0 for 24 redirect to=rtsp://10.255.0.1/stream"],
+        ["at 0 for 36 redirect to=rtsp://10.255.0.1/stream"],
         REFUSED,
         "ADDRESS_OUTSIDE_CAMERA_NETWORKS",
     ),
     "hang-after-play": (["at 32 for 9 hang-after-play"], BACKING_OFF, "STALL"),
-    "reset": (["every 20 reset"], BACKING_OFF, "END_OF_STREAM"),
+    # Every twenty seconds, and not for ever: each time the wait before the dial may be longer.
+    "reset": (["at 24 reset", "at 44 reset", "at 64 reset"], BACKING_OFF, "END_OF_STREAM"),
     "garbage": (["at 32 for 20 garbage"], BACKING_OFF, "DECODE_ERRORS"),
+    "garbage-behind-keys": (["at 32 for 20 garbage"], BACKING_OFF, "DECODE_ERRORS"),
 }
-"""By device: the script, and the state and reason that the camera comes into. The simulator's clock runs while it still
-codes its pictures, so that what is to befall a running stream comes late."""
+"""By device: the script, and the state and reason that the camera comes into. What is to befall a running stream comes
+so late that it runs by then, on a busy machine too."""
+
+KEYS_ONLY = "garbage-behind-keys"
+"""Wanted no more often than its key pictures come: nothing else is decoded."""
+
+OVER_HTTP = "-over-http"
+LOST |= {
+    fault + OVER_HTTP: ([line.replace("rtsp:", "http:") for line in script], state, reason)
+    for fault, (script, state, reason) in LOST.items()
+    if fault != KEYS_ONLY
+}
+"""The same of cameras that send Motion JPEG."""
 
 IMPAIRED = {
     "freeze": (["after 4 for 38 freeze"], HealthReport.IMPAIRMENT_FROZEN),
@@ -61,7 +74,8 @@ IMPAIRED = {
 
 UDP = site_pb2.Device.TRANSPORT_UDP
 UNNAMED = {
-    "loss": Misbehaviour(["after 4 for 20 loss rate=0.1"], UDP),
+    # A key picture is some fifteen packets: half of them come whole.
+    "loss": Misbehaviour(["after 4 for 20 loss rate=0.05"], UDP),
     "reorder": Misbehaviour(["after 4 for 20 reorder rate=0.3"], UDP),
     "resize": Misbehaviour(["after 6 for 8 resize"]),
     "pts-jump": Misbehaviour(["after 6 pts-jump seconds=1000"]),
@@ -79,7 +93,14 @@ def device_of(fault: str) -> str:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def chronicle(street: Street, sample: Path) -> AsyncIterator[Chronicle]:
-    lost = {fault: Misbehaviour(script) for fault, (script, _, _) in LOST.items()}
+    lost = {
+        fault: Misbehaviour(
+            script,
+            rate=1.0 if fault == KEYS_ONLY else Misbehaviour.rate,
+            protocol="mjpeg" if fault.endswith(OVER_HTTP) else "rtsp",
+        )
+        for fault, (script, _, _) in LOST.items()
+    }
     impaired = {fault: Misbehaviour(script) for fault, (script, _) in IMPAIRED.items()}
     cameras = lost | impaired | UNNAMED
     named = {device_of(fault): camera for fault, camera in cameras.items()}
@@ -123,7 +144,8 @@ async def healed(chronicle: Chronicle, fault: str) -> list[Session]:
 
 
 async def test_every_fault_of_the_simulator_has_its_camera() -> None:
-    assert {kind.value for kind in FaultKind} == {*LOST, *IMPAIRED, *UNNAMED}
+    faults = {fault.removesuffix(OVER_HTTP) for fault in [*LOST, *IMPAIRED, *UNNAMED]}
+    assert {kind.value for kind in FaultKind} == faults - {KEYS_ONLY}
 
 
 @pytest.mark.parametrize("fault", LOST)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.street import Street
+from tests.e2e.street import PATIENCE, Street
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.gstreamer]
 
@@ -47,7 +47,7 @@ async def gstreamer(pipeline: str) -> AsyncIterator[str]:
     )
     assert server.stdout is not None
     try:
-        port = (await asyncio.wait_for(server.stdout.readline(), 20)).decode().strip()
+        port = (await asyncio.wait_for(server.stdout.readline(), PATIENCE)).decode().strip()
         yield f"127.0.0.1:{port}"
     finally:
         server.kill()

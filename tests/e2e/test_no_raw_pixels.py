@@ -19,7 +19,7 @@ from argo.anonymizer.v1 import live_view_service_pb2 as live_view
 from argo.anonymizer.v1.live_view_service_pb2_grpc import LiveViewServiceStub
 from mesh.tls import client_context
 from tests.e2e import pattern
-from tests.e2e.street import Street
+from tests.e2e.street import PATIENCE, Street
 
 DEVICE = "demo-camera-pattern"
 WATCHED_FRAMES = 60
@@ -76,8 +76,8 @@ async def _watch(street: Street, optic: str) -> list[pattern.Image]:
         ):
             assert response.status == 201, await response.text()
             await peer.setRemoteDescription(RTCSessionDescription(await response.text(), "answer"))
-        track = await asyncio.wait_for(tracks.get(), 20)
-        pictures = [await asyncio.wait_for(track.recv(), 20) for _ in range(WATCHED_FRAMES)]
+        track = await asyncio.wait_for(tracks.get(), PATIENCE)
+        pictures = [await asyncio.wait_for(track.recv(), PATIENCE) for _ in range(WATCHED_FRAMES)]
     finally:
         await peer.close()
     return [picture.to_ndarray(format="yuv420p")[: picture.height] for picture in pictures]

@@ -21,7 +21,7 @@ from argo.registry.v1 import site_pb2
 from argo.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
 from mesh.ice import offer_loopback
 from mesh.local.demo.registration import SITE
-from tests.e2e.street import REASON, WHIP_DEVICE, WHIP_TOKEN, Street
+from tests.e2e.street import PATIENCE, REASON, WHIP_DEVICE, WHIP_TOKEN, Street
 
 OPTIC = f"devices/{WHIP_DEVICE}/optics/one"
 
@@ -89,7 +89,7 @@ async def _publishing(street: Street) -> AsyncIterator[None]:
 
 async def _post_until_leased(client: aiohttp.ClientSession, url: str, offer: str, headers: dict[str, str]) -> str:
     """The answer, once the gateway has got the lease of the new device."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while True:
         async with client.post(url, data=offer, headers=headers) as response:
             text = await response.text()

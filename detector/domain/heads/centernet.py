@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from detector.domain.heads.interface import (
+    MOST_CANDIDATES,
     Axes,
     HeadParameters,
     Outputs,
@@ -21,9 +22,6 @@ from detector.domain.heads.interface import (
 if TYPE_CHECKING:
     from detector.domain.detections import Detections
     from detector.domain.preprocessing import Placement
-
-MOST_PEAKS: Final = 600
-"""Peaks kept before suppression: three for each of the 200 people of a crowded frame."""
 
 _NEIGHBOURS: Final = np.ones((3, 3), dtype=np.uint8)
 
@@ -49,7 +47,7 @@ class CenterNetHead:
         heat = heat if len(heat) == len(self._channels) else heat[self._channels]
         channels, rows, columns = _peaks(heat, threshold)
         scores = heat[channels, rows, columns]
-        best = strongest(scores, MOST_PEAKS)
+        best = strongest(scores, MOST_CANDIDATES)
         channels, rows, columns, scores = channels[best], rows[best], columns[best], scores[best]
         stride_x = placement.network_width / heat.shape[2]
         stride_y = placement.network_height / heat.shape[1]
@@ -69,11 +67,11 @@ def _peaks(
         if scores.max() < threshold:
             continue
         highest = cv2.dilate(scores, _NEIGHBOURS)
-        found = np.argwhere((scores >= threshold) & (scores >= highest))
+        found = np.flatnonzero((scores >= threshold) & (scores >= highest))
         channels.append(np.full(len(found), channel, dtype=np.intp))
         places.append(found)
     if not places:
         nowhere = np.empty(0, dtype=np.intp)
         return nowhere, nowhere, nowhere
-    cells = np.concatenate(places)
-    return np.concatenate(channels), cells[:, 0], cells[:, 1]
+    rows, columns = np.divmod(np.concatenate(places), heat.shape[2])
+    return np.concatenate(channels), rows, columns

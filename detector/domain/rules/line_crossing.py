@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from detector.domain.geometry import Point
-    from detector.domain.scene import Presence, Scene
+    from detector.domain.scene import Places, Presence, Scene
 
 CLEARANCE_HEIGHTS: Final = 0.1
 """How far from the line an object is clear of it, in heights of its box: about 17 cm for a person."""
@@ -126,6 +126,23 @@ class LineWatch:
             return None
         direction = Direction.LEFT_TO_RIGHT if net > 0 else Direction.RIGHT_TO_LEFT
         return Crossing(presence, direction, start_time, clearance)
+
+
+@dataclass(frozen=True, slots=True)
+class LineCrossingParameters:
+    """See RuleParameters.
+
+    Attributes:
+        line: resource name.
+        direction: which crossings count.
+    """
+
+    line: str
+    direction: Direction
+
+    def build(self, places: Places, classes: ClassFilter) -> LineCrossing:
+        """See RuleParameters.build."""
+        return LineCrossing(self.line, places.lines[self.line], self.direction, classes)
 
 
 class LineCrossing:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from detector.domain.geometry import Point
-    from detector.domain.scene import Presence, Scene
+    from detector.domain.scene import Places, Presence, Scene
 
 DEFAULT_DWELL_SECONDS: Final = 1.0
 LEAVING_HEIGHTS: Final = 0.1
@@ -65,6 +65,23 @@ class _Memory:
     stay: Stay
     entered: float
     last_inside: float
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneIntrusionParameters:
+    """See RuleParameters.
+
+    Attributes:
+        zone: resource name.
+        minimum_dwell: seconds.
+    """
+
+    zone: str
+    minimum_dwell: float = DEFAULT_DWELL_SECONDS
+
+    def build(self, places: Places, classes: ClassFilter) -> ZoneIntrusion:
+        """See RuleParameters.build."""
+        return ZoneIntrusion(self.zone, places.zones[self.zone], self.minimum_dwell, classes)
 
 
 class ZoneIntrusion:

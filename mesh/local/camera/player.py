@@ -28,6 +28,10 @@ class CameraClock:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self.start()
+
+    def start(self) -> None:
+        """The camera starts now, whatever it did before."""
         self._epoch = self._loop.time()
         self._wall = time.time()
 

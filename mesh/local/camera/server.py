@@ -67,6 +67,8 @@ async def serve_camera(options: CameraOptions, random_source: random.Random) -> 
         # What the script makes necessary is there before the first client is.
         for stream in itertools.chain.from_iterable(device.main_streams for device in devices):
             await stream.clips(library)
+        # A script's times count from when somebody can dial, however long the coding took.
+        clock.start()
         ports = []
         for number, device in enumerate(devices):
             port = options.port + number if options.port else 0

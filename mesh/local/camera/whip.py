@@ -205,6 +205,7 @@ async def publish(options: CameraOptions, whip: WhipOptions, random_source: rand
             for optic, stream in enumerate(device.main_streams, 1):
                 await stream.clips(library)
                 publishers.append(_Publisher(device, stream, whip.endpoint(number, optic), whip.token))
+        clock.start()
         tasks = [asyncio.create_task(publisher.run(), name="whip-publisher") for publisher in publishers]
         try:
             yield

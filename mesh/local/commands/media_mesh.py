@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import click
@@ -20,7 +21,7 @@ from mesh.local.terminal import log_to, say
 from mesh.rpc.channel import open_channel
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
 threads_option = click.option(
     "--threads", type=click.IntRange(1, 256), help="Threads of the detector. Default: as many as there are processors."
@@ -28,17 +29,20 @@ threads_option = click.option(
 
 
 @contextlib.asynccontextmanager
-async def media_mesh(*services: str, threads: int | None = None) -> AsyncIterator[grpc.aio.Channel]:
+async def media_mesh(
+    *services: str, threads: int | None = None, detector: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[grpc.aio.Channel]:
     """A channel to a gateway that was started for this one file.
 
     Args:
         services: to run; the gateway among them.
         threads: of one inference; None for as many as this process may use, since a file's frames come one by one.
+        detector: further environment variables of the detector.
 
     Raises:
         StartupError: a service does not start; its logs are kept then.
     """
-    settings = {"detector": {"ARGO_INFERENCE_THREADS": str(threads or processors())}}
+    settings = {"detector": {"ARGO_INFERENCE_THREADS": str(threads or processors()), **detector}}
     folder = Path(tempfile.mkdtemp(prefix="argo-"))
     try:
         with StateFolder(folder) as state:

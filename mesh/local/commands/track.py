@@ -74,7 +74,7 @@ async def _track(source: Path, target: Path, classes: frozenset[int], threads: i
 
 
 def _tracked(response: media.ProcessMediaResponse, classes: frozenset[int]) -> Iterator[TrackedBox]:
-    for seen in response.verdict.detections:
-        if seen.track and seen.object_class in classes:
-            box = seen.box
-            yield TrackedBox(seen.track, box.left, box.top, box.width, box.height, seen.score)
+    for found in response.verdict.tracks:
+        if found.object_class in classes:
+            box = found.box
+            yield TrackedBox(found.track, box.left, box.top, box.width, box.height, found.score)

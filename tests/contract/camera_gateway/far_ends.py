@@ -169,7 +169,7 @@ def register_registry(registry: Registry) -> Any:
     return register
 
 
-async def eventually(condition: Any, seconds: float = 30.0) -> None:
+async def eventually(condition: Any, seconds: float = 60.0) -> None:
     """Wait until ``condition()`` holds; the limit only ends a test that would hang."""
     async with asyncio.timeout(seconds):
         while not condition():

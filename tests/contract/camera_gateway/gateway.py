@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import ipaddress
-import random
-import socket
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +13,7 @@ from argo.camera_gateway.v1 import gateway_service_pb2_grpc
 from camera_gateway.__main__ import compose
 from camera_gateway.settings import GatewaySettings
 from mesh.lifecycle import Application
+from mesh.local.ports import PortReservations
 from mesh.rpc.channel import open_channel
 from mesh.settings import ServiceSettings
 from mesh.testing import certificate_authority, serving, settings_of
@@ -40,15 +38,6 @@ if TYPE_CHECKING:
 
 NOWHERE = "127.0.0.1:1"
 LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
-
-
-def free_port() -> int:
-    """A port outside the range that outgoing connections take theirs from."""
-    while True:
-        port = random.randrange(10_000, 30_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 @dataclasses.dataclass
@@ -91,9 +80,16 @@ class World:
 @asynccontextmanager
 async def world(folder: Path, **values: Any) -> AsyncIterator[World]:
     """The gateway running; ``values`` are more of its settings."""
+    with PortReservations(folder / "ports.json") as reserved:
+        async with _running(folder, reserved, values) as running:
+            yield running
+
+
+@asynccontextmanager
+async def _running(folder: Path, reserved: PortReservations, values: dict[str, Any]) -> AsyncIterator[World]:
     authority = certificate_authority(folder / "authority")
-    ports = {name: free_port() for name in ("detector", "anonymizer", "registry")}
-    web = f"127.0.0.1:{free_port()}"
+    ports = {name: reserved.reserve(name) for name in ("detector", "anonymizer", "registry")}
+    web = reserved.address("web")
     fields: dict[str, Any] = {
         **{name: f"127.0.0.1:{port}" for name, port in ports.items()},
         "nats_url": f"nats://{NOWHERE}",
@@ -125,7 +121,7 @@ async def world(folder: Path, **values: Any) -> AsyncIterator[World]:
 
 async def session_when(running: World, condition: Callable[[gateway.Session], bool]) -> gateway.Session:
     """The gateway's first session, as its API shows it, once ``condition`` holds."""
-    async with running.caller() as channel, asyncio.timeout(30):
+    async with running.caller() as channel, asyncio.timeout(60):
         stub = gateway_service_pb2_grpc.GatewayServiceStub(channel)
         async for update in stub.WatchSessions(gateway.WatchSessionsRequest()):
             for session in update.sessions:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 H264 = media_pb2.CodecParameters.CODEC_H264
 
 
-def requests_of(clip: Path, **wanted: bool) -> list[media.ProcessMediaRequest]:
+def requests_of(clip: Path, **wanted: Any) -> list[media.ProcessMediaRequest]:
     with av.open(clip) as container:
         stream = container.streams.video[0]
         assert stream.time_base is not None

@@ -64,7 +64,6 @@ async def run_detector(
             scheduler=scheduler,
             publisher=publisher,
             metrics=metrics,
-            digest=model.digest,
             tracker=TrackerParameters(),
             new_id=lambda: ids.getrandbits(64),
             local_time=lambda seconds: datetime.fromtimestamp(seconds, UTC),

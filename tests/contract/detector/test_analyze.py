@@ -166,7 +166,8 @@ async def test_a_model_that_fails_is_said_and_the_stream_goes_on(model: Model, a
         broken = detector.stub.Analyze()
         await broken.write(first(every_frame=True))
         # onnxruntime refuses an input of another rank: a real failure of the real session.
-        model._session, session = None, model._session
+        session = model._session
+        model._session = None  # type: ignore[assignment]
         try:
             await broken.write(frame(1))
             failed = await next_message(broken, Verdict)

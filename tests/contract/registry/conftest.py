@@ -9,21 +9,39 @@ import pytest
 from mesh.embedded import EmbeddedPostgres
 from tests.contract.registry.proposals import Person, acting
 from tests.contract.registry.records import OPTIC, build_scene
-from tests.contract.registry.support import Administrator, Registry, fresh_database, running_registry
+from tests.contract.registry.support import (
+    Administrator,
+    Registry,
+    drop_database,
+    empty_database,
+    fresh_database,
+    quick_folder,
+    running_registry,
+)
 from tests.unit.registry import lawful
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    server = EmbeddedPostgres(tmp_path_factory.mktemp("postgres"))
-    asyncio.run(server.start())
-    yield server
-    asyncio.run(server.stop())
+def postgres_server() -> Iterator[EmbeddedPostgres]:
+    with quick_folder() as folder:
+        server = EmbeddedPostgres(folder)
+        asyncio.run(server.start())
+        yield server
+        asyncio.run(server.stop())
 
 
 @pytest.fixture
-async def dsn(postgres_server: EmbeddedPostgres) -> str:
-    return await fresh_database(postgres_server)
+async def dsn(postgres_server: EmbeddedPostgres) -> AsyncIterator[str]:
+    name = await fresh_database(postgres_server)
+    yield name
+    await drop_database(postgres_server, name)
+
+
+@pytest.fixture
+async def empty_dsn(postgres_server: EmbeddedPostgres) -> AsyncIterator[str]:
+    name = await empty_database(postgres_server)
+    yield name
+    await drop_database(postgres_server, name)
 
 
 @pytest.fixture

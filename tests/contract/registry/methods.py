@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import importlib
 import pkgutil
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,9 +66,26 @@ class Outcome:
 
 
 async def call(
-    channel: grpc.aio.Channel, method: Any, request: Message | None = None, *, answers: int = 1, patience: float = 20
+    channel: grpc.aio.Channel,
+    method: Any,
+    request: Message | None = None,
+    *,
+    answers: int = 1,
+    patience: float = 20,
+    unheard: bool = False,
 ) -> Outcome:
-    """Calls a method; of a stream reads at most ``answers``, each for at most ``patience`` seconds."""
+    """Calls a method.
+
+    Args:
+        channel: to its server.
+        method: its descriptor.
+        request: to send; none: an empty one.
+        answers: of a stream, how many are read at most.
+        patience: seconds that are waited for each of them.
+        unheard: of a stream of requests, send none, because the server refuses before it reads. A write that comes too
+            late for a server that has spoken fails, and grpc.aio tells INTERNAL then, in place of what the server said
+            (https://github.com/grpc/grpc/issues/36066).
+    """
     request_type, response_type = message_of(method.input_type), message_of(method.output_type)
     kind = f"{'stream' if method.client_streaming else 'unary'}_{'stream' if method.server_streaming else 'unary'}"
     multicallable: Any = getattr(channel, kind)(
@@ -78,24 +94,26 @@ async def call(
         response_deserializer=response_type.FromString,
     )
     message = request if request is not None else request_type()
-
-    async def requests() -> AsyncIterator[Message]:
-        yield message
-
-    started = multicallable(requests() if method.client_streaming else message)
     outcome = Outcome()
     try:
+        started = multicallable() if method.client_streaming else multicallable(message)
+        if method.client_streaming and not unheard:
+            await started.write(message)
         if method.server_streaming:
-            with contextlib.suppress(TimeoutError):
-                while len(outcome.answers) < answers:
-                    async with asyncio.timeout(patience):
-                        answer = await started.read()
-                    if answer is grpc.aio.EOF:
-                        break
-                    outcome.answers.append(answer)
-            started.cancel()
+            await _read(started, outcome, answers, patience)
         else:
             outcome.answers.append(await started)
     except grpc.aio.AioRpcError as error:
         outcome.refusal = explain(error)
     return outcome
+
+
+async def _read(started: Any, outcome: Outcome, answers: int, patience: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        while len(outcome.answers) < answers:
+            async with asyncio.timeout(patience):
+                answer = await started.read()
+            if answer is grpc.aio.EOF:
+                break
+            outcome.answers.append(answer)
+    started.cancel()

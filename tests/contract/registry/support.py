@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import shutil
+import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -49,15 +51,58 @@ LEASE = timedelta(seconds=2)
 REASON = "delibera 12/2026"
 
 
+_TEMPLATE = "migrated_registry"
+_MEMORY = Path("/dev/shm")
+_MEMORY_NEEDED = 2 << 30
+
+
+@contextlib.contextmanager
+def quick_folder() -> Iterator[Path]:
+    """A folder in memory where there is room: each database is 300 files, and most of a test was making those."""
+    roomy = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _MEMORY_NEEDED
+    with tempfile.TemporaryDirectory(dir=_MEMORY if roomy else None) as folder:
+        yield Path(folder)
+
+
 async def fresh_database(server: EmbeddedPostgres) -> str:
-    """A database of its own for one test."""
-    name = f"test_{uuid.uuid4().hex}"
+    """A migrated database of its own for one test: a copy, for that takes a fraction of what migrating does."""
+    async with _connection(server) as connection:
+        if not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", _TEMPLATE):
+            await connection.execute(f'CREATE DATABASE "{_TEMPLATE}"')
+            async with migrated_pool(_dsn_of(server, _TEMPLATE)):
+                pass
+        return await _create(connection, server, f'TEMPLATE "{_TEMPLATE}" STRATEGY FILE_COPY')
+
+
+async def empty_database(server: EmbeddedPostgres) -> str:
+    """A database of its own for a test of migrations."""
+    async with _connection(server) as connection:
+        return await _create(connection, server)
+
+
+async def drop_database(server: EmbeddedPostgres, dsn: str) -> None:
+    """Drops a database, whoever is still connected to it."""
+    async with _connection(server) as connection:
+        await connection.execute(f'DROP DATABASE "{dsn.rpartition("/")[2]}" WITH (FORCE)')
+
+
+@contextlib.asynccontextmanager
+async def _connection(server: EmbeddedPostgres) -> AsyncIterator[Any]:
     connection = await asyncpg.connect(server.dsn)
     try:
-        await connection.execute(f'CREATE DATABASE "{name}"')
+        yield connection
     finally:
         await connection.close()
-    return server.dsn.rpartition("/")[0] + "/" + name
+
+
+async def _create(connection: Any, server: EmbeddedPostgres, options: str = "") -> str:
+    name = f"test_{uuid.uuid4().hex}"
+    await connection.execute(f'CREATE DATABASE "{name}" {options}')
+    return _dsn_of(server, name)
+
+
+def _dsn_of(server: EmbeddedPostgres, database: str) -> str:
+    return server.dsn.rpartition("/")[0] + "/" + database
 
 
 @contextlib.asynccontextmanager

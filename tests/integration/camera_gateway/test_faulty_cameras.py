@@ -113,18 +113,21 @@ async def offers_only_mpeg2(reader: asyncio.StreamReader, writer: asyncio.Stream
 
 
 @pytest.mark.parametrize(
-    ("handle", "state", "reason"),
+    ("handle", "state", "reason", "settings"),
     [
-        (says_nothing, Session.STATE_BACKING_OFF, "CONNECT_TIMEOUT"),
-        (speaks_http, Session.STATE_BACKING_OFF, "PROTOCOL_ERROR"),
-        (only_reports_its_clock, Session.STATE_BACKING_OFF, "NO_FIRST_FRAME"),
-        (offers_only_mpeg2, Session.STATE_REFUSED, "UNSUPPORTED_CODEC"),
+        (says_nothing, Session.STATE_BACKING_OFF, "CONNECT_TIMEOUT", {"connect_seconds": 0.5}),
+        (speaks_http, Session.STATE_BACKING_OFF, "PROTOCOL_ERROR", {}),
+        (only_reports_its_clock, Session.STATE_BACKING_OFF, "NO_FIRST_FRAME", {"first_frame_seconds": 0.5}),
+        (offers_only_mpeg2, Session.STATE_REFUSED, "UNSUPPORTED_CODEC", {}),
     ],
 )
 async def test_a_server_that_is_no_camera_is_named(
-    tmp_path: Path, handle: Handler, state: gateway.Session.State.ValueType, reason: str
+    tmp_path: Path,
+    handle: Handler,
+    state: gateway.Session.State.ValueType,
+    reason: str,
+    settings: dict[str, float],
 ) -> None:
-    settings = {"connect_seconds": 0.5, "first_frame_seconds": 0.5}
     async with scripted(handle) as address, world(tmp_path, **settings) as running:
         running.registry.grant(device_lease(address, optic()))
 
@@ -146,10 +149,10 @@ async def test_only_the_video_is_asked_for_and_the_session_is_kept_alive(tmp_pat
 
     async with scripted(handle) as address, world(tmp_path) as running:
         running.registry.grant(device_lease(address, optic(stream_path="/stream")))
-        await eventually(lambda: len(asked) == 5)
+        await eventually(lambda: len(asked) >= 5)
 
     url = f"rtsp://{address}/stream"
-    assert asked == [
+    assert asked[:5] == [
         f"OPTIONS {url} RTSP/1.0",
         f"DESCRIBE {url} RTSP/1.0",
         f"SETUP {url}/track RTSP/1.0",
@@ -161,12 +164,17 @@ async def test_only_the_video_is_asked_for_and_the_session_is_kept_alive(tmp_pat
 async def test_a_name_that_changes_its_mind_changes_nothing(tmp_path: Path) -> None:
     asked: list[str] = []
     answers = iter([["127.0.0.1"], ["127.0.0.1", "10.0.0.1"]])
+    dialled = asyncio.Event()
+
+    async def notices(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        dialled.set()
+        await says_nothing(reader, writer)
 
     async def resolver(host: str) -> list[str]:
         asked.append(host)
         return next(answers)
 
-    async with scripted(says_nothing) as address:
+    async with scripted(notices) as address:
         source = RtspSource(
             address.replace("127.0.0.1", "camera.invalid"),
             "/stream",
@@ -177,9 +185,11 @@ async def test_a_name_that_changes_its_mind_changes_nothing(tmp_path: Path) -> N
         )
         listener = Tally("devices/cam/optics/one", GatewayMetrics(CollectorRegistry()))
         # The first dial reaches the server, whose name no resolver knows: the address that was checked was dialled.
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.5):
-                await source.run(cast("Listener", listener))
+        first = asyncio.create_task(source.run(cast("Listener", listener)))
+        await eventually(dialled.is_set)
+        first.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await first
         with pytest.raises(SourceError) as caught:
             await source.run(cast("Listener", listener))
 
@@ -271,37 +281,40 @@ async def test_a_camera_that_misbehaves_is_named(tmp_path: Path, fault: str, rea
     ):
         running.registry.grant(device_lease(address, optic(stream_path="/stream")))
 
-        seen = await session_when(running, lambda session: session.state == Session.STATE_BACKING_OFF)
+        # On a machine so busy that nothing came within the second, a later attempt tells the reason.
+        seen = await session_when(running, lambda session: session.reason == reason)
 
-    assert seen.reason == reason
+    assert seen.state != Session.STATE_STREAMING
     assert not running.anonymizer.frames
 
 
 async def test_a_camera_that_resets_is_dialled_again(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.mp4")
-    async with faulty_camera(clip, "--fault", "reset-after 1") as address, world(tmp_path) as running:
+
+    def again(session: Session) -> bool:
+        streams = session.attempts > 1 and session.state == Session.STATE_STREAMING
+        return streams and session.counters.frames_masked > 0
+
+    async with faulty_camera(clip, "--fault", "reset-after 2") as address, world(tmp_path) as running:
         running.registry.grant(device_lease(address, optic(stream_path="/stream")))
 
         lost = await session_when(running, lambda session: session.state == Session.STATE_BACKING_OFF)
-        again = await session_when(
-            running, lambda session: session.attempts > 1 and session.state == Session.STATE_STREAMING
-        )
+        back = await session_when(running, again)
 
     assert lost.reason == "END_OF_STREAM"
-    assert again.reason == ""
-    assert again.counters.frames_masked > 0
+    assert back.reason == ""
 
 
 async def test_a_change_of_resolution_is_survived(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip.mp4")
-    async with faulty_camera(clip, "--fault", "resize-after 1") as address, world(tmp_path) as running:
+    async with faulty_camera(clip, "--fault", "every 2 for 1 resize") as address, world(tmp_path) as running:
         running.registry.grant(device_lease(address, optic(stream_path="/stream")))
         await eventually(lambda: len({(pair.frame.width, pair.frame.height) for pair in running.anonymizer.frames}) > 1)
 
         seen = await session_when(running, lambda session: session.counters.frames_masked > 0)
 
-    sizes = list(dict.fromkeys((pair.frame.width, pair.frame.height) for pair in running.anonymizer.frames))
-    assert sizes[0] == (320, 240)
+    sizes = {(pair.frame.width, pair.frame.height) for pair in running.anonymizer.frames}
+    assert sizes == {(320, 240), (160, 120)}
     assert seen.attempts == 1
     assert all(
         len(pair.frame.i420) == pair.frame.width * pair.frame.height * 3 // 2 for pair in running.anonymizer.frames

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from argo.camera_gateway.v1 import coverage_pb2
@@ -16,9 +17,13 @@ if TYPE_CHECKING:
     from mesh.embedded import EmbeddedNats
 
 
-async def collect(server: EmbeddedNats, running: World, wanted: int) -> list[tuple[str, coverage_pb2.HealthReport]]:
-    """The first reports on the bus."""
-    reports: list[tuple[str, coverage_pb2.HealthReport]] = []
+Reports = list[tuple[str, coverage_pb2.HealthReport]]
+"""Each with its subject."""
+
+
+async def collect(server: EmbeddedNats, running: World, enough: Callable[[Reports], bool]) -> Reports:
+    """The reports on the bus from the first on, until they are enough."""
+    reports: Reports = []
 
     async def handle(report: coverage_pb2.HealthReport, delivery: Delivery) -> None:
         reports.append((delivery.subject, report))
@@ -35,7 +40,7 @@ async def collect(server: EmbeddedNats, running: World, wanted: int) -> list[tup
                 handle=handle,
             )
         )
-        await eventually(lambda: len(reports) >= wanted)
+        await eventually(lambda: reports and enough(reports))
         consuming.cancel()
         await asyncio.gather(consuming, return_exceptions=True)
     return reports
@@ -50,14 +55,13 @@ async def test_coverage_is_published(tmp_path: Path) -> None:
         world(tmp_path, nats_url=server.url, health_interval_seconds=1.0) as running,
     ):
         running.registry.grant(device_lease(address, optic(stream_path="/stream")))
-        reports = await collect(server, running, 3)
+        reports = await collect(server, running, lambda reports: reports[-1][1].coverage.masked_seconds > 0)
 
     subject, report = reports[-1]
     assert subject == "argo.v1.health.cam.one"
     assert (report.optic, report.site, report.replica) == (f"{DEVICE}/optics/one", "sites/square", "gateway-1")
     assert 0 < report.coverage.received_seconds <= report.coverage.elapsed_seconds
     assert report.coverage.analysed_seconds > 0
-    assert report.coverage.masked_seconds > 0
     assert not report.impairments
 
 
@@ -68,11 +72,11 @@ async def test_a_camera_that_is_away_is_reported_lost_with_its_reason(tmp_path: 
         world(tmp_path, nats_url=server.url, health_interval_seconds=4.0) as running,
     ):
         running.registry.grant(device_lease(NOWHERE, optic()))
-        reports = await collect(server, running, 1)
+        reports = await collect(server, running, lambda reports: bool(reports[-1][1].gaps))
 
-    report = reports[0][1]
+    report = reports[-1][1]
     assert report.coverage.received_seconds == 0
-    assert report.coverage.lost_seconds == report.coverage.elapsed_seconds > 3
+    assert report.coverage.lost_seconds == report.coverage.elapsed_seconds > 0
     assert {gap.kind for gap in report.gaps} == {
         coverage_pb2.Gap.KIND_NOT_RECEIVED,
         coverage_pb2.Gap.KIND_NOT_ANALYSED,

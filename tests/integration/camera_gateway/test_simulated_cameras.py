@@ -96,7 +96,8 @@ async def test_a_clock_that_runs_away_is_told_once_and_no_longer_believed(
         session = await session_when(running, lambda _: True)
 
     sources = [pair.frame.capture_time.source for pair in running.anonymizer.frames]
-    assert (sources[0], sources[-1]) == (REPORT, ARRIVAL)
+    assert REPORT in sources
+    assert sources[-1] == ARRIVAL
     assert told.count("optic.clock_drift") == 1
     assert session.attempts == 1
     times = capture_times(running)

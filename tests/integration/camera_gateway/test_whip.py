@@ -106,6 +106,8 @@ async def test_a_publisher_reaches_the_detector_until_it_deletes_its_session(tmp
         assert await publisher.publish() == 201
         await eventually(lambda: len(running.anonymizer.frames) >= 5)
         streaming = await session_when(running, lambda session: session.state == Session.STATE_STREAMING)
+        metrics = running.application.metrics
+        left_out = metrics.get_sample_value("argo_gateway_tracks_left_out_total", {"kind": "audio"})
 
         assert await publisher.delete() == 200
         ended = await session_when(running, lambda session: session.reason == "END_OF_STREAM")
@@ -114,6 +116,7 @@ async def test_a_publisher_reaches_the_detector_until_it_deletes_its_session(tmp
 
     frame = running.anonymizer.frames[-1].frame
     assert (frame.width, frame.height) == (320, 240)
+    assert left_out == 1
     assert "m=audio" in publisher.answer
     assert publisher.answer.split("m=audio")[1].split("m=video")[0].count("a=inactive") == 1
     assert streaming.counters.frames_received > 0
@@ -121,7 +124,7 @@ async def test_a_publisher_reaches_the_detector_until_it_deletes_its_session(tmp
 
 
 async def test_a_silent_publisher_is_ended_and_may_come_again(tmp_path: Path) -> None:
-    async with publishing_optic(tmp_path, stall_seconds=1.0) as running:
+    async with publishing_optic(tmp_path, stall_seconds=2.0) as running:
         publisher = Publisher(running)
         await publisher.publish()
         await eventually(lambda: running.anonymizer.frames)
@@ -135,7 +138,7 @@ async def test_a_silent_publisher_is_ended_and_may_come_again(tmp_path: Path) ->
         seen = await session_when(running, lambda session: session.state == Session.STATE_STREAMING)
         await again.close()
 
-    assert seen.attempts == 2
+    assert seen.attempts >= 2
 
 
 async def test_a_second_publisher_is_refused(tmp_path: Path) -> None:
@@ -243,7 +246,7 @@ async def test_a_check_from_outside_the_camera_networks_makes_no_candidate(
         await eventually(lambda: sum(guard.refused for guard in session.guards) >= 3)
         assert not session.connected.is_set()
         assert not any(
-            transceiver.receiver.transport.transport.iceGatherer._connection.remote_candidates
+            transceiver.receiver.transport.transport.getRemoteCandidates()
             for transceiver in session.peer.getTransceivers()
         )
     await session.close()

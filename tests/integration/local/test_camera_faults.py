@@ -7,13 +7,16 @@ import itertools
 import time
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
 import numpy as np
 import pytest
 
-from mesh.local.camera.encoding import Rendition
+from mesh.local.camera import device
+from mesh.local.camera.clip import Clip
+from mesh.local.camera.encoding import Rendition, open_clip
 from mesh.local.camera.faults import FaultKind
 from tests.integration.local.camera_client import Packet, RawClient, open_stream, pictures, playing, watch
 from tests.integration.local.conftest import write_video
@@ -49,6 +52,23 @@ async def _is_silent(client: RawClient) -> bool:
 @pytest.mark.parametrize("protocol", ["rtsp", "mjpeg"])
 async def test_unauthorized(brisk_video: Path, protocol: str) -> None:
     async with playing(brisk_video, script="unauthorized", protocol=protocol) as camera:
+        with pytest.raises(av.HTTPUnauthorizedError):
+            await asyncio.to_thread(watch, camera.url, 1)
+
+
+async def test_the_times_of_a_script_count_from_when_it_can_be_dialled(
+    brisk_video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop, ahead = asyncio.get_running_loop(), 0.0
+
+    def slow_coding(*of: Any) -> Clip:
+        nonlocal ahead
+        ahead += 1000.0
+        return open_clip(*of)
+
+    monkeypatch.setattr(loop, "time", lambda: time.monotonic() + ahead)
+    monkeypatch.setattr(device, "open_clip", slow_coding)
+    async with playing(brisk_video, script="at 0 for 900 unauthorized; black") as camera:
         with pytest.raises(av.HTTPUnauthorizedError):
             await asyncio.to_thread(watch, camera.url, 1)
 

@@ -16,6 +16,7 @@ import pytest
 from mesh.local.environment import inherited
 
 MODELS = Path("models").resolve()
+SAMPLE = Path("data/samples/pets09-s2l1.avi").resolve()
 FRAMES = 30
 
 pytestmark = [
@@ -62,6 +63,54 @@ def test_track_writes_rows_of_the_format(video: Path, tmp_path: Path) -> None:
         assert len(row) == 10
         assert 1 <= int(row[0]) <= FRAMES
         assert row[7:] == ["-1", "-1", "-1"]
+
+
+def first_frames(source: Path, target: Path) -> Path:
+    with av.open(str(source)) as whole, av.open(str(target), "w") as part:
+        stream = part.add_stream_from_template(whole.streams.video[0])
+        packets = (packet for packet in whole.demux(video=0) if packet.size)
+        for packet in itertools.islice(packets, FRAMES):
+            packet.stream = stream
+            part.mux(packet)
+    return target
+
+
+@pytest.mark.sample
+@pytest.mark.skipif(not SAMPLE.exists(), reason="the sample video is not there: make setup")
+def test_score_says_how_well_rules_and_counts_fit_the_labels(tmp_path: Path) -> None:
+    video = first_frames(SAMPLE, tmp_path / "street.avi")
+    everywhere = {"points": [{"x": x, "y": y} for x, y in ((0, 0), (1, 0), (1, 1), (0, 1))]}
+    zone, rule = {"name": "o/zones/all", "polygon": everywhere}, {"name": "o/rules/inside", "mode": "MODE_LIVE"}
+    scene = {"zones": [zone], "rules": [rule | {"zone_intrusion": {"zone": "o/zones/all", "minimum_dwell": "0.2s"}}]}
+    labels = {
+        "configuration": scene,
+        "episodes": [{"rule": "o/rules/inside", "start": 0.0, "due": 0.2, "end": 60.0}],
+        "occupancy": [{"zone": "o/zones/all", "object_class": "person", "present": [1] * FRAMES}],
+    }
+    (tmp_path / "truth.json").write_text(json.dumps(labels))
+
+    with _start("score", video, "truth.json", "--json", "card.json", folder=tmp_path) as process:
+        said, problems = process.communicate(timeout=120)
+    card = json.loads((tmp_path / "card.json").read_text())
+
+    assert process.returncode == 0, problems
+    assert "1 of 1" in said
+    (scored,) = card["rules"]
+    assert (scored["detected"], scored["missed"], card["frames"]) == (1, [], FRAMES)
+    assert scored["events"][0]["explanation"].startswith("dwell 0.")
+    (count,) = card["counts"]
+    assert count["counted"] > 0
+
+
+def test_score_refuses_labels_that_it_cannot_read(video: Path, tmp_path: Path) -> None:
+    (tmp_path / "truth.json").write_text('{"configuration": {"zoned": []}}')
+
+    with _start("score", video, "truth.json", folder=tmp_path) as process:
+        _, problems = process.communicate(timeout=60)
+
+    assert process.returncode == 1
+    assert "holds no labels" in problems
+    assert "zoned" in problems
 
 
 def test_service_that_dies_on_the_way_is_said_and_nothing_is_written(long_video: Path, tmp_path: Path) -> None:

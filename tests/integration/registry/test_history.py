@@ -349,10 +349,10 @@ async def test_one_transaction_is_one_instant_however_long_it_waited(registry: R
     [("NULL", "operator/rossi", ""), ("'Amiat S.p.A.'", "service/alerting", "Amiat S.p.A.")],
 )
 async def test_what_release_0_1_0_wrote_is_still_readable(
-    dsn: str, tmp_path: Path, stored: str, reader: str, told: str
+    empty_dsn: str, tmp_path: Path, stored: str, reader: str, told: str
 ) -> None:
-    version = await as_release_0_1_0(dsn, stored)
-    async with running_registry(dsn, tmp_path) as registry, historian_of(registry, reader) as historian:
+    version = await as_release_0_1_0(empty_dsn, stored)
+    async with running_registry(empty_dsn, tmp_path) as registry, historian_of(registry, reader) as historian:
         record = await historian.record(version=version)
         revisions = (await historian.revisions(NORD)).revisions
 

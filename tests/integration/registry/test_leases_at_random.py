@@ -22,7 +22,6 @@ from mesh import postgres
 from mesh.embedded import EmbeddedPostgres
 from mesh.errors import ResourceExhausted
 from mesh.postgres import Pool
-from registry import sql
 from registry.lease_store import GatewaySession, LeaseStore
 from tests.contract.registry.support import fresh_database
 
@@ -180,7 +179,6 @@ async def mesh_on(dsn: str) -> AsyncIterator[Mesh]:
 
 async def lawful_devices(dsn: str) -> None:
     async with postgres.open_pool(pydantic.SecretStr(dsn), schema="registry") as pool:
-        await sql.migrate(pool, "pre")
         await pool.execute(
             "INSERT INTO sites (name, display_name, location_latitude, location_longitude) "
             "VALUES ('sites/a', 'A', 45, 7)"

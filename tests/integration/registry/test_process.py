@@ -69,15 +69,15 @@ def authority(tmp_path: Path) -> CertificateAuthority:
 
 
 @pytest.fixture
-async def service_dsn(postgres_server: EmbeddedPostgres, dsn: str) -> str:
+async def service_dsn(postgres_server: EmbeddedPostgres, empty_dsn: str) -> str:
     """A database of its own, and the role that owns nothing in it but its schema."""
     role_dsn = await postgres_server.ensure_service("registry")
-    connection = await asyncpg.connect(dsn)
+    connection = await asyncpg.connect(empty_dsn)
     try:
         await connection.execute("CREATE SCHEMA registry AUTHORIZATION registry")
     finally:
         await connection.close()
-    return role_dsn.rpartition("/")[0] + "/" + dsn.rpartition("/")[2]
+    return role_dsn.rpartition("/")[0] + "/" + empty_dsn.rpartition("/")[2]
 
 
 async def test_it_serves_after_migrating_by_itself(authority: CertificateAuthority, service_dsn: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import grpc
 
-from argo.registry.v1 import site_pb2
+from argo.registry.v1 import scene_pb2, site_pb2
 from mesh.audit import AuditLog
 from tests.contract.registry.support import Administrator, refusal_of, running_registry
 from tests.integration.registry.release import as_release_0_1_0
@@ -31,9 +31,9 @@ DELETE FROM optics WHERE name = 'devices/tettoia/optics/o';
 """
 
 
-async def test_the_records_of_0_1_0_are_kept_each_with_its_controller(dsn: str, tmp_path: Path) -> None:
-    await as_release_0_1_0(dsn, "'Città di Torino'", FLEET)
-    async with running_registry(dsn, tmp_path) as registry:
+async def test_the_records_of_0_1_0_are_kept_each_with_its_controller(empty_dsn: str, tmp_path: Path) -> None:
+    await as_release_0_1_0(empty_dsn, "'Città di Torino'", FLEET)
+    async with running_registry(empty_dsn, tmp_path) as registry:
         async with registry.channel("administrator/mrossi") as channel:
             city = Administrator(channel)
             controllers = {each.display_name: each.name for each in (await city.ListControllers()).controllers}
@@ -43,7 +43,9 @@ async def test_the_records_of_0_1_0_are_kept_each_with_its_controller(dsn: str, 
                 "devices/palo-12", "devices/palo-13", "devices/palo-14", "devices/palo-15",
             ]  # fmt: skip
             assert [each.name for each in (await city.ListSites()).sites] == ["sites/alimonda", "sites/montanaro"]
-            assert (await city.GetRule(name="devices/palo-12/optics/nord/rules/sosta")).mode
+            rule = await city.GetRule(name="devices/palo-12/optics/nord/rules/sosta")
+            assert (rule.mode, rule.WhichOneof("parameters")) == (scene_pb2.Rule.MODE_LIVE, "zone_intrusion")
+            assert await registry.pool.fetchval("SELECT watched_zone FROM rules") == rule.zone_intrusion.zone
             changed = await city.UpdateSite(site=site_pb2.Site(name="sites/alimonda", district="7"))
             assert (changed.lot, changed.district, changed.controller) == ("3", "7", "controllers/city")
         async with registry.channel(f"tenants/{owner}/administrator/lbianchi") as channel:

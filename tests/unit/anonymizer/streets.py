@@ -6,13 +6,15 @@ import dataclasses
 
 import numpy as np
 
+from anonymizer.domain.evidence import LearningRules
 from anonymizer.domain.frame import Frame, Planes, Size
-from anonymizer.domain.plate import LearningRules
 from anonymizer.domain.redactor import RedactionRules
 from anonymizer.domain.verdict import ObjectClass, Verdict
 
 SIZE = Size(128, 96)
-RULES = RedactionRules(learning=LearningRules(quiet_seconds=4.0, relearn_seconds=60.0, empty_verdicts=10))
+RULES = RedactionRules(
+    learning=LearningRules(quiet_seconds=4.0, returned_seconds=3.0, relearn_seconds=60.0, empty_verdicts=10)
+)
 """The rules of the product with shorter waits, so that a test needs no minutes of pictures."""
 PERIOD = 0.2
 

@@ -20,37 +20,57 @@ def seen(*boxes: tuple[float, float, float, float], object_class: int = 1) -> Ve
 
 
 def test_a_detection_has_a_margin_on_every_side() -> None:
-    (area,) = Coasting(RULES).update(seen((0.4, 0.4, 0.6, 0.8)), 0.0)
+    areas = Coasting(RULES).update(seen((0.4, 0.4, 0.6, 0.8)), 0.0)
 
-    assert (area.left, area.top, area.right, area.bottom) == pytest.approx((0.38, 0.36, 0.62, 0.84))
+    assert areas.outlines[0] == pytest.approx((0.38, 0.36, 0.62, 0.84))
+    assert areas.boxes[0] == pytest.approx((0.4, 0.4, 0.6, 0.8))
 
 
 def test_a_missed_detection_goes_on_and_grows_until_its_time_is_over() -> None:
     coasting = Coasting(RULES)
     coasting.update(seen((0.4, 0.4, 0.6, 0.8)), 0.0)
-    (after,) = coasting.update(seen(), 0.4)
+    ((left, _, right, _),) = coasting.update(seen(), 0.4).outlines
 
-    assert after.right - after.left == pytest.approx(0.2 * (1 + 2 * (0.1 + 0.2)))
-    assert not coasting.update(seen(), 0.7)
+    assert right - left == pytest.approx(0.2 * (1 + 2 * (0.1 + 0.2)))
+    assert not len(coasting.update(seen(), 0.7).boxes)
 
 
 def test_without_verdicts_it_goes_on_for_longer() -> None:
     coasting = Coasting(RULES)
     coasting.update(seen((0.4, 0.4, 0.6, 0.8)), 0.0)
 
-    assert len(coasting.update(None, 2.9)) == 1
-    assert not coasting.update(None, 3.1)
+    assert len(coasting.update(None, 2.9).boxes) == 1
+    assert not len(coasting.update(None, 3.1).boxes)
 
 
 def test_a_new_sighting_of_the_same_thing_takes_its_place() -> None:
     coasting = Coasting(RULES)
     coasting.update(seen((0.4, 0.4, 0.6, 0.8)), 0.0)
 
-    assert len(coasting.update(seen((0.42, 0.4, 0.62, 0.8)), 0.2)) == 1
-    assert len(coasting.update(seen((0.0, 0.0, 0.1, 0.1)), 0.4)) == 2
+    assert len(coasting.update(seen((0.42, 0.4, 0.62, 0.8)), 0.2).boxes) == 1
+    assert len(coasting.update(seen((0.0, 0.0, 0.1, 0.1)), 0.4).boxes) == 2
 
 
-def test_a_class_that_is_not_on_the_list_is_masked_without_one() -> None:
-    (area,) = Coasting(RULES).update(seen((0.4, 0.4, 0.6, 0.8), object_class=999), 0.0)
+def test_a_detection_that_was_not_sure_goes_on_for_a_shorter_time() -> None:
+    coasting = Coasting(CoastingRules(seconds=0.6, weak_seconds=0.2))
+    weak = seen((0.4, 0.4, 0.6, 0.8))
+    coasting.update(Verdict(0, weak.boxes, weak.classes, np.full(1, 0.15, np.float32)), 0.0)
 
-    assert area.object_class is ObjectClass.UNSPECIFIED
+    assert len(coasting.update(seen(), 0.2).boxes) == 1
+    assert not len(coasting.update(seen(), 0.3).boxes)
+
+
+def test_somebody_who_walks_on_leaves_nothing_behind_and_one_who_is_missed_beside_him_stays() -> None:
+    coasting = Coasting(RULES)
+    coasting.update(seen((0.40, 0.4, 0.50, 0.8), (0.46, 0.4, 0.56, 0.8)), 0.0)
+
+    # One box where two were: it follows the one that it fits better; the other goes on.
+    areas = coasting.update(seen((0.34, 0.4, 0.44, 0.8)), 0.2)
+
+    assert sorted(areas.boxes[:, 0].tolist()) == pytest.approx([0.34, 0.46])
+
+
+def test_a_vehicle_needs_less_margin_than_somebody_with_arms() -> None:
+    outlines = Coasting().update(seen((0.4, 0.4, 0.6, 0.8), object_class=ObjectClass.CAR), 0.0).outlines
+
+    assert 0.4 - outlines[0][0] < 0.2 * CoastingRules().margin

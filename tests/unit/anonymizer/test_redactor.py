@@ -84,7 +84,7 @@ def test_unverdicted_frames_mask_at_least_what_verdicted_ones_do() -> None:
         street, redactor = Street(), Redactor(RULES)
         learned(street, redactor)
         frame = street.frame(PERSON)
-        masked = redactor.redact(frame, verdict(frame) if has_verdict else None)
+        masked = redactor.redact(frame, verdict(frame, PERSON) if has_verdict else None)
         assert abs(shown(masked, frame)) < 0.2
         fractions.append(masked.masked_fraction)
 

@@ -91,9 +91,10 @@ def test_the_samplers_count_all_and_scale_what_is_due() -> None:
 
     assert outcome.decoded == 3
     assert (outcome.width, outcome.height) == (320, 240)
-    assert list(outcome.pictures) == ["one"]
-    assert (outcome.pictures["one"].width, outcome.pictures["one"].height) == (160, 120)
-    assert outcome.pictures["one"].arrival == 0.0
+    [(name, picture)] = outcome.pictures.items()
+    assert name == "one"
+    assert (picture.width, picture.height) == (160, 120)
+    assert picture.arrival == 0.0
 
 
 @pytest.mark.parametrize("pixel_format", ["yuv420p", "yuvj422p", "yuv420p10le"])
@@ -245,6 +246,7 @@ class Heard:
     def __init__(self) -> None:
         self.received = self.broken = self.skipped = 0
         self.dropped: dict[str, int] = {}
+        self.held_back: dict[str, int] = {}
         self.pictures: list[Picture] = []
 
     def on_connected(self) -> None: ...
@@ -258,7 +260,8 @@ class Heard:
     def on_picture(self, optic: str, picture: Picture) -> None:
         self.pictures.append(picture)
 
-    def on_held_back(self, optic: str, reason: str, count: int) -> None: ...
+    def on_held_back(self, optic: str, reason: str, count: int) -> None:
+        self.held_back[reason] = self.held_back.get(reason, 0) + count
 
     def on_sight(self, optic: str, changes: list[Change]) -> None: ...
 
@@ -270,6 +273,8 @@ class Heard:
 
     def on_left_out(self, kind: str) -> None: ...
 
+    def on_lost(self, packets: int) -> None: ...
+
     def on_clock(self, drift: float) -> None: ...
 
 
@@ -279,12 +284,12 @@ def unit_at(number: int, data: bytes, *, damaged: bool = False, media: float | N
     return CodedPicture(data, stamp, number / 10, key=number % 5 == 0, damaged=damaged)
 
 
-async def heard_of(units: list[CodedPicture], *, rate: float = 100.0) -> Heard:
-    """What a listener hears of ``units``, until all of them are accounted for or the session is given up."""
+async def heard_of(units: list[CodedPicture], *, now: float = 0.0) -> Heard:
+    """What a listener hears of ``units`` at ``now``, until all are accounted for or the session is given up."""
     heard, views = Heard(), Views()
-    views.put("one", view("one", rate=rate, width=64))
+    views.put("one", view("one", rate=100.0, width=64))
     with ThreadPoolExecutor(1) as pool:
-        pipeline = DecodePipeline(VideoDecoder("h264"), views, pool, heard)
+        pipeline = DecodePipeline(VideoDecoder("h264"), views, pool, heard, clock=lambda: now)
         running = asyncio.create_task(pipeline.run())
         for unit in units:
             pipeline.put(unit)
@@ -324,7 +329,7 @@ async def test_where_a_heartbeat_is_wanted_only_key_pictures_are_decoded() -> No
     views.put("one", view("one", rate=0.5, width=64))
     heard = Heard()
     with ThreadPoolExecutor(1) as pool:
-        pipeline = DecodePipeline(VideoDecoder("h264"), views, pool, heard)
+        pipeline = DecodePipeline(VideoDecoder("h264"), views, pool, heard, clock=lambda: 0.0)
         running = asyncio.create_task(pipeline.run())
         for count, unit in enumerate(units, 1):
             pipeline.put(unit)
@@ -347,10 +352,24 @@ async def test_a_session_in_which_nothing_decodes_is_given_up() -> None:
 
 
 async def test_a_decoder_that_falls_behind_goes_on_at_a_key_picture() -> None:
-    units = [unit_at(number, data) for number, data in enumerate(coded(58)) if number != 4]
+    units = [unit_at(number, data) for number, data in enumerate(coded(30))]
+
+    heard = await heard_of(units, now=2.3)
+
+    # What came before 1.55 is too late, and 16 to 19 refer to it; 20 is the next key picture.
+    assert heard.dropped == {"decoder_behind": 20}
+    assert (heard.received, heard.broken) == (10, 0)
+
+
+async def test_of_what_waited_the_newest_is_handed_over_and_the_rest_is_counted() -> None:
+    units = [unit_at(number, data) for number, data in enumerate(coded(20))]
 
     heard = await heard_of(units)
 
-    # The line holds fifty, 0 to 50 without 4; they go, and so do 51 to 54: the next key picture is 55.
-    assert heard.dropped == {"decoder_behind": 54}
-    assert (heard.received, heard.broken) == (3, 0)
+    arrivals = [picture.arrival for picture in heard.pictures]
+    assert arrivals == sorted(arrivals)
+    assert arrivals[-1] == units[-1].arrival
+    # One of each turn; a turn is as long as its processor time allows.
+    assert 2 <= len(arrivals) < 20
+    assert heard.held_back == {"superseded": 20 - len(arrivals)}
+    assert heard.received == 20

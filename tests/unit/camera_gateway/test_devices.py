@@ -58,6 +58,20 @@ class Gone:
         raise SourceError(Reason.UNREACHABLE, "no connection")
 
 
+class Wandering:
+    """Tells a clock that is off, and then hangs up."""
+
+    def __init__(self, hang_up: asyncio.Event) -> None:
+        self._hang_up = hang_up
+
+    async def run(self, listener: Listener) -> None:
+        listener.on_connected()
+        listener.on_received(1, 320, 240)
+        listener.on_clock(3.5)
+        await self._hang_up.wait()
+        raise SourceError(Reason.END_OF_STREAM, "")
+
+
 class Session:
     """Stands in for the session of an optic, which needs a detector and an anonymizer."""
 
@@ -302,3 +316,26 @@ async def test_the_reminder_rings_while_a_part_of_the_device_stays_lost(clock: A
     assert [line["event"] for line in lines] == ["camera.lost", "camera.lost"]
     assert {line["incident"] for line in lines} == {incidents.incident_of("devices/a/optics/w")}
     assert [(line["optics"], line["whole_device"], line["reason"]) for line in lines] == [(["w"], False, "stall")] * 2
+
+
+async def test_the_drift_of_a_clock_is_unknown_once_nobody_tells_it() -> None:
+    hang_up, incidents = asyncio.Event(), DeviceIncidents("devices/a", lambda _: None)
+    stream = Stream(
+        "devices/a",
+        Wandering(hang_up),
+        Views(),
+        liveness=Liveness(Timeouts(), Backoff(shortest=3600.0, longest=3600.0), lambda: 0.0),
+        listener=incidents,
+        metrics=GatewayMetrics(CollectorRegistry()),
+        turns=None,
+    )
+    running = asyncio.create_task(stream.run())
+    await settle()
+    told = incidents.drift
+
+    hang_up.set()
+    await settle()
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+    assert (told, incidents.drift) == (3.5, None)

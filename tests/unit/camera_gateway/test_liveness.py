@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from camera_gateway.domain.liveness import (
     EXPIRY_REASON,
+    LONGEST_OVERDUE,
     POLICY_REFUSALS,
     TRANSITIONS,
     Backoff,
@@ -96,6 +97,97 @@ def test_a_frame_pardons_what_did_not_decode_before_it() -> None:
     liveness.expire(100.0)
 
     assert liveness.reason is Reason.STALL
+
+
+def skips(liveness: Liveness, *, rate: float, since: float, until: float) -> float | None:
+    """Let something that is not decoded come five times a second; when the state expired."""
+    for step in range(int(5 * (until - since)) + 1):
+        now = since + step / 5
+        if liveness.expire(now):
+            return now
+        liveness.on_skipped(now, rate)
+    return None
+
+
+@pytest.mark.parametrize(
+    ("rate", "after"), [(25.0, 5.0), (0.6, 5.0), (0.5, 6.0), (0.2, 15.0), (0.01, 30.0), (0.0, 30.0)]
+)
+def test_what_nobody_decodes_is_a_sign_of_life_until_a_picture_is_overdue(rate: float, after: float) -> None:
+    liveness = in_state(State.STREAMING)
+
+    expired = skips(liveness, rate=rate, since=0.2, until=60.0)
+
+    assert expired == pytest.approx(after, abs=0.3)
+    assert (liveness.state, liveness.reason) == (State.BACKING_OFF, Reason.DECODE_ERRORS)
+
+
+def test_key_pictures_alone_keep_a_stream_alive() -> None:
+    liveness = in_state(State.STREAMING)
+    for key in range(10):
+        # A key picture every two seconds, which is as often as pictures are wanted.
+        liveness.apply(Event.FRAME, 2.0 * key)
+        assert skips(liveness, rate=0.5, since=2.0 * key + 0.2, until=2.0 * key + 1.8) is None
+
+    assert liveness.state is State.STREAMING
+
+
+def test_a_rate_that_rises_does_not_make_the_next_picture_overdue() -> None:
+    liveness = in_state(State.STREAMING)
+    liveness.on_skipped(0.1, 0.1)
+
+    assert skips(liveness, rate=5.0, since=0.2, until=20.0) is None
+
+
+def test_what_is_not_the_camera_s_fault_does_not_end_a_stream_before_dialling_again_could_help() -> None:
+    liveness = in_state(State.STREAMING)
+    for second in range(1, 29):
+        liveness.on_broken()
+        liveness.on_undelivered(float(second))
+        assert not liveness.expire(float(second))
+
+    assert liveness.expire(LONGEST_OVERDUE)
+    assert liveness.reason is Reason.DECODE_ERRORS
+
+
+def test_silence_after_what_nobody_decodes_is_a_stall() -> None:
+    liveness = in_state(State.STREAMING)
+    liveness.on_skipped(2.0, 0.1)
+
+    assert liveness.deadline == 7.0
+    assert liveness.expire(7.0)
+    assert liveness.reason is Reason.STALL
+
+
+@pytest.mark.parametrize("rate", [25.0, 2.0, 0.5, 0.2])
+def test_a_camera_that_hangs_between_two_pictures_is_a_stall_at_every_rate(rate: float) -> None:
+    liveness = in_state(State.STREAMING)
+    skips(liveness, rate=rate, since=0.2, until=1.0 / rate)
+
+    assert liveness.deadline is not None
+    assert liveness.expire(liveness.deadline)
+    assert liveness.reason is Reason.STALL
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.STREAMING])
+def test_what_nobody_decodes_is_never_the_first_sign_of_life(state: State) -> None:
+    liveness = in_state(state)
+    before = liveness.deadline
+
+    liveness.on_skipped(1.0, 5.0)
+
+    assert (liveness.state, liveness.deadline) == (state, before)
+
+
+@given(rates=st.lists(st.floats(0, 100), min_size=1, max_size=400), step=st.floats(0.04, 4.9))
+def test_no_stream_lives_on_what_nobody_decodes(rates: list[float], step: float) -> None:
+    liveness = in_state(State.STREAMING)
+    for number, rate in enumerate(rates, 1):
+        now = number * step
+        if liveness.expire(now):
+            break
+        liveness.on_skipped(now, rate)
+
+    assert (liveness.state is State.STREAMING) <= (len(rates) * step < LONGEST_OVERDUE + 1e-6)
 
 
 @pytest.mark.parametrize("reason", sorted(POLICY_REFUSALS, key=str))

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from camera_gateway.rtsp import sdp
-from camera_gateway.rtsp.address import CameraAddress
+from camera_gateway.rtsp.address import CameraAddress, resolve
 from camera_gateway.rtsp.authentication import Authenticator, Credentials
 from camera_gateway.rtsp.depacketizer import START_CODE
 from camera_gateway.rtsp.messages import (
@@ -235,6 +238,25 @@ def test_addresses_of_the_registry(text: str, expected: tuple[str, int]) -> None
 def test_an_address_that_cannot_be_read_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"host|int"):
         CameraAddress.of_device("rtsp", text, "/")
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "fd00::1", "fe80::1%eth0"])
+async def test_an_ip_address_is_its_own_while_every_thread_waits_for_a_resolver(host: str) -> None:
+    answered = threading.Event()
+    with ThreadPoolExecutor(1) as threads:
+        asyncio.get_running_loop().set_default_executor(threads)
+        threads.submit(answered.wait)
+        try:
+            async with asyncio.timeout(30):
+                assert await resolve(host) == [host]
+        finally:
+            answered.set()
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a..b"])
+async def test_what_is_no_host_name_is_an_os_error(name: str) -> None:
+    with pytest.raises(OSError, match="host name"):
+        await resolve(name)
 
 
 HERE = CameraAddress("rtsp", "10.0.0.1", 554, "/stream")

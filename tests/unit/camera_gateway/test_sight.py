@@ -22,7 +22,7 @@ LEARNING = 2 * sight.LEARNED_AFTER
 
 
 class Watched:
-    """An optic that is looked at every other second."""
+    """An optic that is looked at whenever it is time."""
 
     def __init__(self) -> None:
         self.sight = Sight()

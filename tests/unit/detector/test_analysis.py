@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from detector.domain.analysis import OpticAnalysis
-from detector.domain.configuration import LineParameters, OpticConfiguration, RuleSpecification, ZoneParameters
+from detector.domain.configuration import OpticConfiguration, RuleSpecification
 from detector.domain.detections import Detections, ObjectClass
 from detector.domain.flows import LineCount
 from detector.domain.observations import PATH_POINTS
-from detector.domain.rules.line_crossing import Direction
+from detector.domain.rules.line_crossing import Direction, LineCrossingParameters
 from detector.domain.rules.schedule import Schedule
+from detector.domain.rules.zone_intrusion import ZoneIntrusionParameters
 from detector.domain.scene import Places
 from detector.domain.tracking import TrackerParameters
 
@@ -24,13 +25,17 @@ PLACES = Places(
 
 
 def rule(
-    name: str, parameters: LineParameters | ZoneParameters, *, version: int = 1, schedules: tuple[Schedule, ...] = ()
+    name: str,
+    parameters: LineCrossingParameters | ZoneIntrusionParameters,
+    *,
+    version: int = 1,
+    schedules: tuple[Schedule, ...] = (),
 ) -> RuleSpecification:
     return RuleSpecification(name, version, 3, 2, frozenset(), schedules, parameters)
 
 
-CROSSED = rule("rules/crossed", LineParameters(LINE, Direction.ANY))
-INSIDE = rule("rules/inside", ZoneParameters(ZONE, 1.0))
+CROSSED = rule("rules/crossed", LineCrossingParameters(LINE, Direction.ANY))
+INSIDE = rule("rules/inside", ZoneIntrusionParameters(ZONE, 1.0))
 
 
 def analysis(*rules: RuleSpecification, version: int = 1) -> OpticAnalysis:
@@ -120,7 +125,7 @@ def test_an_observation_is_published_only_when_something_is_new() -> None:
 def test_a_rule_outside_its_schedule_neither_fires_nor_remembers() -> None:
     # The epoch began on a Thursday at midnight, UTC.
     morning = Schedule(start_minute=60, end_minute=120)
-    subject = analysis(rule("rules/inside", ZoneParameters(ZONE, 1.0), schedules=(morning,)))
+    subject = analysis(rule("rules/inside", ZoneIntrusionParameters(ZONE, 1.0), schedules=(morning,)))
 
     assert walk(subject, 40, 180) == []
     assert walk(subject, 40, 180, begin=3700.0) == ["rules/inside"]
@@ -139,7 +144,7 @@ def test_a_new_configuration_keeps_the_memory_of_what_did_not_change() -> None:
 def test_a_changed_rule_begins_anew() -> None:
     subject = analysis(INSIDE)
     walk(subject, 40, 160)
-    changed = rule("rules/inside", ZoneParameters(ZONE, 0.2), version=2)
+    changed = rule("rules/inside", ZoneIntrusionParameters(ZONE, 0.2), version=2)
     subject.configure(OpticConfiguration("devices/d/optics/o", "sites/s", 2, PLACES, (changed,)))
 
     assert walk(subject, 160, 180, begin=3.0) == ["rules/inside"]

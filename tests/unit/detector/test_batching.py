@@ -64,6 +64,15 @@ def test_a_batch_waits_to_be_filled_but_no_longer_than_it_may() -> None:
     assert len(subject.take(2.0)) == 2
 
 
+def test_a_batch_with_room_is_left_to_fill_when_only_a_full_one_will_do() -> None:
+    subject = queue("a", "b", most_frames=2)
+    subject.offer("a", ("a", 0), shape=0, now=0.0)
+
+    assert subject.take(9.0, only_full=True) == []
+    subject.offer("b", ("b", 0), shape=0, now=9.0)
+    assert subject.take(9.0, only_full=True) == [("a", 0), ("b", 0)]
+
+
 def test_a_batch_holds_frames_of_one_shape() -> None:
     subject = queue("a", "b", "c", most_frames=4)
     for key, shape in (("a", 1), ("b", 2), ("c", 1)):

@@ -11,11 +11,12 @@ from argo.detector.v1 import bus_pb2, detection_service_pb2
 from argo.registry.v1 import lease_service_pb2, scene_pb2
 from argo.type.v1 import geometry_pb2, media_pb2, object_class_pb2
 from detector.domain.analysis import FiredRule, FrameAnalysis
-from detector.domain.configuration import LineParameters, OpticConfiguration, RuleSpecification, ZoneParameters
+from detector.domain.configuration import OpticConfiguration, RuleSpecification
 from detector.domain.detections import Detections, ObjectClass
 from detector.domain.rules import Firing
-from detector.domain.rules.line_crossing import Direction
+from detector.domain.rules.line_crossing import Direction, LineCrossingParameters
 from detector.domain.rules.schedule import Schedule
+from detector.domain.rules.zone_intrusion import ZoneIntrusionParameters
 from detector.domain.scene import Places
 from detector.domain.tracking import Track
 from detector.packing import FrameHeader, pack_event, pack_verdict
@@ -33,7 +34,9 @@ def header(sequence: int = 7, seconds: int = 1000) -> FrameHeader:
 
 
 def fired(track: int = 5) -> FiredRule:
-    specification = RuleSpecification("rules/r", 9, 3, 2, frozenset(), (), ZoneParameters("zones/z", 1.0), "No entry")
+    specification = RuleSpecification(
+        "rules/r", 9, 3, 2, frozenset(), (), ZoneIntrusionParameters("zones/z", 1.0), "No entry"
+    )
     firing = Firing(1000.1, 998.5, "dwell", "s", 1.6, 1.0, 0.0, (track,), (ObjectClass.CAR,), (20, 10, 60, 30))
     return FiredRule(specification, "FieldDetector/ObjectsInside", "zones/z", firing)
 
@@ -64,10 +67,10 @@ def test_a_configuration_comes_whole_into_the_domain() -> None:
 
     assert (found.optic, found.site, found.version) == (OPTIC, "sites/s", 4)
     assert found.places.zones == {"zones/z": ((0, 0), (1, 0), (1, 1))}
-    assert inside.parameters == ZoneParameters("zones/z", 1.0)
+    assert inside.parameters == ZoneIntrusionParameters("zones/z", 1.0)
     assert inside.classes == {ObjectClass.PERSON, ObjectClass.CAR}
     assert inside.schedules == (Schedule(frozenset({1, 7}), 1320, 360),)
-    assert crossed.parameters == LineParameters("lines/l", Direction.LEFT_TO_RIGHT)
+    assert crossed.parameters == LineCrossingParameters("lines/l", Direction.LEFT_TO_RIGHT)
     assert (found.display_name, inside.display_name, crossed.display_name) == ("North", "Somebody in the yard", "")
     assert found.places.display_names == {"zones/z": "The yard", "lines/l": ""}
 

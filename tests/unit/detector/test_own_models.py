@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,51 +16,16 @@ from detector.domain.detections import ObjectClass
 from detector.domain.heads import HEADS
 from detector.domain.preprocessing import Planes
 from mesh.errors import StartupError
-from tests.unit.detector.networks import PICTURE, Shape, constant_network, network_of_open_shape
+from tests.unit.detector.networks import CARD, PICTURE, Shape, constant_network, network_of_open_shape, put
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-CARD = """
-name = "own"
-summary = "made in a test"
-licence = "EUPL-1.2"
-source = {{ client = "none", origin = "the city" }}
-
-[input]
-layout = "nchw"
-width = 64
-height = 64
-colour = "rgb"
-fitting = "letterbox-centre"
-padding = 114
-
-[output]
-head = "{head}"
-class_scores = 4
-classes = {{ person = 1, animal = [2, 3] }}
-{more}
-
-[thresholds]
-masking = 0.1
-tracking = 0.3
-events = 0.5
-
-[file]
-name = "own.onnx"
-sha256 = "{digest}"
-"""
 ANCHORS = "anchors = { maps = [[2, 2], [1, 1]], scales = [0.25, 0.5, 1.0], ratios = [[4.0], []] }"
 FRAME = Planes.unpack(128, 64, bytes(128 * 64 * 3 // 2))
 """Twice as wide as high: in the 64 x 64 input it is half as large, with bars of 16 above and below."""
 YOLOV8 = {"predictions": np.zeros((1, 8, 84), np.float32)}
-
-
-def put(directory: Path, data: bytes, head: str = "yolov8", more: str = "") -> None:
-    text = CARD.format(head=head, more=more, digest=hashlib.sha256(data).hexdigest())
-    (directory / "own.toml").write_text(text)
-    (directory / "own.onnx").write_bytes(data)
 
 
 def outputs_of(head: str) -> dict[str, np.ndarray[Any, Any]]:
@@ -208,14 +172,14 @@ async def test_what_hides_behind_open_axes_is_refused_at_the_warm_up(tmp_path: P
     ],
 )
 def test_a_card_that_does_not_hold_together_is_refused(before: str, after: str, message: str) -> None:
-    text = CARD.format(head="yolov8", more="", digest="0" * 64)
+    text = CARD.format(name="own", head="yolov8", more="", events=0.5, digest="0" * 64)
     assert before in text
     with pytest.raises(BadCardError, match=message):
         cards.read_card(text.replace(before, after))
 
 
 def test_two_cards_of_one_name_are_refused(tmp_path: Path) -> None:
-    text = CARD.format(head="yolov8", more="", digest="0" * 64)
+    text = CARD.format(name="own", head="yolov8", more="", events=0.5, digest="0" * 64)
     (tmp_path / "own.toml").write_text(text.replace('"own"', f'"{cards.DEFAULT_MODEL}"'))
     with pytest.raises(BadCardError, match="another card of the name"):
         cards.all_cards(tmp_path)

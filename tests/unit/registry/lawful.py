@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from argo.registry.v1 import scene_pb2, site_pb2
 from argo.type.v1 import geometry_pb2
+from registry.domain import rule_kinds as kinds
 
 M = TypeVar("M", bound=Message)
 
@@ -102,6 +104,43 @@ def rule(parent: str = "devices/palo-12/optics/nord", **changes: Any) -> scene_p
         ),
     )
     return _changed(record, changes)
+
+
+RULE_KINDS: tuple[str, ...] = tuple(
+    field.name for field in scene_pb2.Rule.DESCRIPTOR.oneofs_by_name["parameters"].fields
+)
+"""The kinds of rule in the contract."""
+
+PLACES = {"line": "varco", "zone": "giochi", "lane": "corsia"}
+"""What rules watch, and the id that it has in the tests."""
+
+
+def parameters(kind: str, parent: str = "devices/palo-12/optics/nord") -> Any:
+    """The parameters of a kind of rule with every field set to something lawful that is not its default."""
+    message: Any = getattr(scene_pb2.Rule(), kind)
+    for field_of in message.DESCRIPTOR.fields:
+        if field_of.name in PLACES:
+            setattr(message, field_of.name, f"{parent}/{field_of.name}s/{PLACES[field_of.name]}")
+        elif field_of.enum_type is not None:
+            setattr(message, field_of.name, field_of.enum_type.values[-1].number)
+        else:
+            _set_number(message, field_of, kinds.RULE_KINDS[kind].bounds[field_of.name])
+    return message
+
+
+def _set_number(message: Any, field_of: FieldDescriptor, bounds: kinds.Bounds) -> None:
+    middle = bounds.low + (bounds.high - bounds.low) / 4
+    if field_of.message_type is not None:
+        getattr(message, field_of.name).FromTimedelta(timedelta(seconds=middle))
+    elif field_of.cpp_type == FieldDescriptor.CPPTYPE_DOUBLE:
+        setattr(message, field_of.name, middle)
+    else:
+        setattr(message, field_of.name, round(middle))
+
+
+def rule_of(kind: str, parent: str = "devices/palo-12/optics/nord", **changes: Any) -> scene_pb2.Rule:
+    """A lawful rule of a kind."""
+    return rule(parent, **{"line_crossing": None, kind: parameters(kind, parent), **changes})
 
 
 def _changed(record: M, changes: dict[str, Any]) -> M:

@@ -46,7 +46,8 @@ def test_values_are_parameters_and_placeholders_go_on_from_the_first() -> None:
     [
         ("site", "colour = red", "colour (at character 1): Site has no such field"),
         ("site", "location.height > 1", "location.height (at character 1): LatLng has no such field"),
-        ("site", "location:*", "location (at character 1): has no value of its own: name one of its fields"),
+        ("site", "location = 1",
+         "location (at character 1): is a message: name one of its fields, or ask with ':*' whether it is set"),
         ("site", "lot.part = 3", "lot.part (at character 1): goes into a field that has no fields"),
         ("site", "location.latitude > north", "location.latitude (at character 1): must be compared with a number"),
         ("site", "location.latitude > 1e999", "location.latitude (at character 1): must be compared with a number"),

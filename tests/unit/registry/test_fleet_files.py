@@ -33,6 +33,7 @@ FORMATS = {"csv": spreadsheet, "geojson": geojson}
 # What people write, and what makes trouble: quotes, both delimiters, formulas, apostrophes, blanks, all of Unicode.
 texts = st.one_of(
     st.sampled_from(["", "=1+1", "'=1", "''@x", "'plain", "-5", "+39 011", "@SUM(A1)", 'a;b,c"d', " è ", "＝1", "'"]),  # noqa: RUF001
+    st.text(" ", max_size=2),
     st.text(st.characters(exclude_categories=("Cs", "Cc", "Zl", "Zp")), max_size=20),
 )
 degrees = st.floats(0, 359.99, allow_nan=False)

@@ -34,6 +34,10 @@ def stored(kind: str, record: Any) -> Any:
         ("zone", lawful.zone(name="devices/a/optics/b/zones/c")),
         ("line", lawful.line(name="devices/a/optics/b/lines/c")),
         ("rule", lawful.rule("devices/a/optics/b", name="devices/a/optics/b/rules/c", classes=[1, 3])),
+        *(
+            ("rule", lawful.rule_of(kind, "devices/a/optics/b", name="devices/a/optics/b/rules/c"))
+            for kind in lawful.RULE_KINDS
+        ),
     ],
 )
 def test_a_row_holds_the_whole_record(kind: str, record: Any) -> None:
@@ -62,6 +66,16 @@ def test_durations_survive_to_the_millisecond() -> None:
 
     assert again.zone_intrusion.minimum_dwell.ToMilliseconds() == 1500
     assert again.WhichOneof("parameters") == "zone_intrusion"
+
+
+@pytest.mark.parametrize("kind", lawful.RULE_KINDS)
+def test_a_rule_that_leaves_all_to_its_defaults_stays_so(kind: str) -> None:
+    record = scene_pb2.Rule(name="devices/a/optics/b/rules/c")
+    parameters = getattr(record, kind)
+    for place in set(lawful.PLACES) & set(parameters.DESCRIPTOR.fields_by_name):
+        setattr(parameters, place, f"devices/a/optics/b/{place}s/x")
+
+    assert getattr(stored("rule", record), kind) == parameters
 
 
 def test_output_only_fields_have_no_column() -> None:

@@ -12,9 +12,11 @@ import pytest
 
 from argo.registry.v1 import placement_service_pb2, scene_pb2, site_pb2
 from registry.domain.admission import Reason
+from registry.public.disclosure import public_part
 from registry.public.document import PUBLIC_REASONS, TECHNICAL, Camera, Rule, Sector, build, enum_word
 from registry.public.records import Admission
 from registry.public.serialisation import Edition, as_geojson, content, head
+from tests.unit.registry import lawful
 from tests.unit.registry.public.made_up import DAY, NOW, ROME, named, raw, records, register
 
 
@@ -42,6 +44,20 @@ def test_only_rules_that_run_are_told_and_only_by_their_kind() -> None:
         Rule("line_crossing", "shadow", "", (), 1),
         Rule("zone_intrusion", "live", "restricted", ("person",), 1),
     )
+
+
+@pytest.mark.parametrize("kind", lawful.RULE_KINDS)
+def test_of_a_rule_of_any_kind_only_the_kind_and_that_of_its_zone_are_told(kind: str) -> None:
+    optic = "devices/f/optics/a"
+    zone = lawful.zone(name=f"{optic}/zones/{lawful.PLACES['zone']}")
+    rule = lawful.rule_of(kind, optic, name=f"{optic}/rules/r")
+    part = public_part(rule)
+
+    built = build(replace(records(), zones=[public_part(zone)], rules=[part]), NOW, ROME)
+
+    watches_zone = "zone" in getattr(rule, kind).DESCRIPTOR.fields_by_name
+    assert built.cameras[0].rules == (Rule(kind, "shadow", "restricted" if watches_zone else "", (), 1),)
+    assert [field.name for field, _ in getattr(part, kind).ListFields()] == ["zone"] * watches_zone
 
 
 def test_a_view_is_told_roughly_and_one_that_was_never_measured_not_at_all() -> None:

@@ -63,7 +63,7 @@ def test_dates_and_times_are_those_of_the_city() -> None:
 
 
 def test_a_value_without_a_word_is_shown_as_it_is() -> None:
-    assert LANGUAGES["it"].word("rule", "stopped_vehicle") == "stopped vehicle"
+    assert LANGUAGES["it"].word("rule", "levitating_vehicle") == "levitating vehicle"
 
 
 @pytest.mark.parametrize(

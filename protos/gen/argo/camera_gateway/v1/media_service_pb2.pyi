@@ -4,9 +4,11 @@ isort:skip_file
 Whole files through the same road as cameras."""
 
 from argo.detector.v1 import detection_service_pb2 as _detection_service_pb2
+from argo.registry.v1 import lease_service_pb2 as _lease_service_pb2
 from argo.type.v1 import media_pb2 as _media_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -33,6 +35,8 @@ class ProcessMediaRequest(_message.Message):
         CODEC_FIELD_NUMBER: _builtins.int
         RETURN_MASKED_VIDEO_FIELD_NUMBER: _builtins.int
         RETURN_DETECTIONS_FIELD_NUMBER: _builtins.int
+        CONFIGURATION_FIELD_NUMBER: _builtins.int
+        START_TIME_FIELD_NUMBER: _builtins.int
         return_masked_video: _builtins.bool
         """Whether masked pictures are wanted back."""
         return_detections: _builtins.bool
@@ -41,16 +45,26 @@ class ProcessMediaRequest(_message.Message):
         def codec(self) -> _media_pb2.CodecParameters:
             """How to decode the packets."""
 
+        @_builtins.property
+        def configuration(self) -> _lease_service_pb2.OpticConfiguration:
+            """What is drawn over the picture and which rules watch it; unset: nothing and none. Their events come back in the verdicts."""
+
+        @_builtins.property
+        def start_time(self) -> _timestamp_pb2.Timestamp:
+            """The capture time of the first frame; unset: 1970. Rules with a schedule look at it."""
+
         def __init__(
             self,
             *,
             codec: _media_pb2.CodecParameters | None = ...,
             return_masked_video: _builtins.bool = ...,
             return_detections: _builtins.bool = ...,
+            configuration: _lease_service_pb2.OpticConfiguration | None = ...,
+            start_time: _timestamp_pb2.Timestamp | None = ...,
         ) -> None: ...
-        _HasFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec"]  # noqa: Y015
+        _HasFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "configuration", b"configuration", "start_time", b"start_time"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "return_detections", b"return_detections", "return_masked_video", b"return_masked_video"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "configuration", b"configuration", "return_detections", b"return_detections", "return_masked_video", b"return_masked_video", "start_time", b"start_time"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 

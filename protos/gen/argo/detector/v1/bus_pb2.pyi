@@ -17,6 +17,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -27,6 +28,66 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _VehicleColour:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _VehicleColourEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_VehicleColour.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    VEHICLE_COLOUR_UNSPECIFIED: _VehicleColour.ValueType  # 0
+    """Not known, or not a vehicle."""
+    VEHICLE_COLOUR_BLACK: _VehicleColour.ValueType  # 1
+    """Black."""
+    VEHICLE_COLOUR_GREY: _VehicleColour.ValueType  # 2
+    """Grey, silver."""
+    VEHICLE_COLOUR_WHITE: _VehicleColour.ValueType  # 3
+    """White."""
+    VEHICLE_COLOUR_RED: _VehicleColour.ValueType  # 4
+    """Red."""
+    VEHICLE_COLOUR_ORANGE: _VehicleColour.ValueType  # 5
+    """Orange."""
+    VEHICLE_COLOUR_YELLOW: _VehicleColour.ValueType  # 6
+    """Yellow."""
+    VEHICLE_COLOUR_GREEN: _VehicleColour.ValueType  # 7
+    """Green."""
+    VEHICLE_COLOUR_BLUE: _VehicleColour.ValueType  # 8
+    """Blue."""
+    VEHICLE_COLOUR_PURPLE: _VehicleColour.ValueType  # 9
+    """Purple."""
+    VEHICLE_COLOUR_PINK: _VehicleColour.ValueType  # 10
+    """Pink."""
+    VEHICLE_COLOUR_BROWN: _VehicleColour.ValueType  # 11
+    """Brown, beige."""
+
+class VehicleColour(_VehicleColour, metaclass=_VehicleColourEnumTypeWrapper):
+    """The eleven basic colour terms (Berlin and Kay, 1969). Of vehicles, never of persons."""
+
+VEHICLE_COLOUR_UNSPECIFIED: VehicleColour.ValueType  # 0
+"""Not known, or not a vehicle."""
+VEHICLE_COLOUR_BLACK: VehicleColour.ValueType  # 1
+"""Black."""
+VEHICLE_COLOUR_GREY: VehicleColour.ValueType  # 2
+"""Grey, silver."""
+VEHICLE_COLOUR_WHITE: VehicleColour.ValueType  # 3
+"""White."""
+VEHICLE_COLOUR_RED: VehicleColour.ValueType  # 4
+"""Red."""
+VEHICLE_COLOUR_ORANGE: VehicleColour.ValueType  # 5
+"""Orange."""
+VEHICLE_COLOUR_YELLOW: VehicleColour.ValueType  # 6
+"""Yellow."""
+VEHICLE_COLOUR_GREEN: VehicleColour.ValueType  # 7
+"""Green."""
+VEHICLE_COLOUR_BLUE: VehicleColour.ValueType  # 8
+"""Blue."""
+VEHICLE_COLOUR_PURPLE: VehicleColour.ValueType  # 9
+"""Purple."""
+VEHICLE_COLOUR_PINK: VehicleColour.ValueType  # 10
+"""Pink."""
+VEHICLE_COLOUR_BROWN: VehicleColour.ValueType  # 11
+"""Brown, beige."""
+Global___VehicleColour: _TypeAlias = VehicleColour  # noqa: Y015
 
 @_typing.final
 class Event(_message.Message):
@@ -219,6 +280,34 @@ class Observation(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     @_typing.final
+    class Speed(_message.Message):
+        """A speed with its error."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        METRES_PER_SECOND_FIELD_NUMBER: _builtins.int
+        STANDARD_ERROR_FIELD_NUMBER: _builtins.int
+        HEADING_DEGREES_FIELD_NUMBER: _builtins.int
+        metres_per_second: _builtins.float
+        """Metres per second."""
+        standard_error: _builtins.float
+        """One standard error of it."""
+        heading_degrees: _builtins.float
+        """Where it heads, degrees clockwise from north."""
+        def __init__(
+            self,
+            *,
+            metres_per_second: _builtins.float = ...,
+            standard_error: _builtins.float = ...,
+            heading_degrees: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["heading_degrees", b"heading_degrees", "metres_per_second", b"metres_per_second", "standard_error", b"standard_error"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
     class PathPoint(_message.Message):
         """A place on a path."""
 
@@ -260,12 +349,19 @@ class Observation(_message.Message):
     PATH_FIELD_NUMBER: _builtins.int
     ZONES_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
+    SPEED_FIELD_NUMBER: _builtins.int
+    VEHICLE_COLOUR_FIELD_NUMBER: _builtins.int
+    VEHICLE_COLOUR_CONFIDENCE_FIELD_NUMBER: _builtins.int
     track: _builtins.int
     """The track: random, dies with it, means nothing elsewhere."""
     object_class: _object_class_pb2.ObjectClass.ValueType
     """What it is."""
     finished: _builtins.bool
     """Whether it has ended."""
+    vehicle_colour: Global___VehicleColour.ValueType
+    """Of a vehicle only: its colour."""
+    vehicle_colour_confidence: _builtins.float
+    """How sure that is, 0 to 1."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """First seen."""
@@ -286,6 +382,10 @@ class Observation(_message.Message):
     def lines(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """`.../lines/{line}` that it crossed."""
 
+    @_builtins.property
+    def speed(self) -> Global___Observation.Speed:
+        """How fast it is, over the ground; unset: the optic is not calibrated."""
+
     def __init__(
         self,
         *,
@@ -297,10 +397,13 @@ class Observation(_message.Message):
         path: _abc.Iterable[Global___Observation.PathPoint] | None = ...,
         zones: _abc.Iterable[_builtins.str] | None = ...,
         lines: _abc.Iterable[_builtins.str] | None = ...,
+        speed: Global___Observation.Speed | None = ...,
+        vehicle_colour: Global___VehicleColour.ValueType = ...,
+        vehicle_colour_confidence: _builtins.float = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "speed", b"speed", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "finished", b"finished", "lines", b"lines", "object_class", b"object_class", "path", b"path", "start_time", b"start_time", "track", b"track", "zones", b"zones"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "finished", b"finished", "lines", b"lines", "object_class", b"object_class", "path", b"path", "speed", b"speed", "start_time", b"start_time", "track", b"track", "vehicle_colour", b"vehicle_colour", "vehicle_colour_confidence", b"vehicle_colour_confidence", "zones", b"zones"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -362,6 +465,8 @@ class FlowBatch(_message.Message):
         OBJECT_CLASS_FIELD_NUMBER: _builtins.int
         LEFT_TO_RIGHT_FIELD_NUMBER: _builtins.int
         RIGHT_TO_LEFT_FIELD_NUMBER: _builtins.int
+        MEAN_SPEED_FIELD_NUMBER: _builtins.int
+        MEASURED_FIELD_NUMBER: _builtins.int
         line: _builtins.str
         """`.../lines/{line}`."""
         object_class: _object_class_pb2.ObjectClass.ValueType
@@ -370,6 +475,10 @@ class FlowBatch(_message.Message):
         """Crossings from left to right."""
         right_to_left: _builtins.int
         """Crossings from right to left."""
+        mean_speed: _builtins.float
+        """The mean speed of those that were measured, metres per second."""
+        measured: _builtins.int
+        """How many were measured."""
         def __init__(
             self,
             *,
@@ -377,10 +486,80 @@ class FlowBatch(_message.Message):
             object_class: _object_class_pb2.ObjectClass.ValueType = ...,
             left_to_right: _builtins.int = ...,
             right_to_left: _builtins.int = ...,
+            mean_speed: _builtins.float = ...,
+            measured: _builtins.int = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["left_to_right", b"left_to_right", "line", b"line", "object_class", b"object_class", "right_to_left", b"right_to_left"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["left_to_right", b"left_to_right", "line", b"line", "mean_speed", b"mean_speed", "measured", b"measured", "object_class", b"object_class", "right_to_left", b"right_to_left"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class TurnCount(_message.Message):
+        """How many went from one line to another."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        FROM_LINE_FIELD_NUMBER: _builtins.int
+        TO_LINE_FIELD_NUMBER: _builtins.int
+        OBJECT_CLASS_FIELD_NUMBER: _builtins.int
+        COUNT_FIELD_NUMBER: _builtins.int
+        from_line: _builtins.str
+        """`.../lines/{line}` that was crossed first."""
+        to_line: _builtins.str
+        """`.../lines/{line}` that was crossed next."""
+        object_class: _object_class_pb2.ObjectClass.ValueType
+        """What was counted."""
+        count: _builtins.int
+        """How many."""
+        def __init__(
+            self,
+            *,
+            from_line: _builtins.str = ...,
+            to_line: _builtins.str = ...,
+            object_class: _object_class_pb2.ObjectClass.ValueType = ...,
+            count: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "from_line", b"from_line", "object_class", b"object_class", "to_line", b"to_line"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class NearMissCount(_message.Message):
+        """Conflicts in a zone (surrogate safety measures)."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        ZONE_FIELD_NUMBER: _builtins.int
+        TIME_TO_COLLISION_FIELD_NUMBER: _builtins.int
+        SHORTEST_TIME_TO_COLLISION_FIELD_NUMBER: _builtins.int
+        POST_ENCROACHMENT_FIELD_NUMBER: _builtins.int
+        SHORTEST_POST_ENCROACHMENT_TIME_FIELD_NUMBER: _builtins.int
+        zone: _builtins.str
+        """`.../zones/{zone}`."""
+        time_to_collision: _builtins.int
+        """How many had a time to collision below the rule's threshold."""
+        shortest_time_to_collision: _builtins.float
+        """The shortest of them, seconds; 0: none."""
+        post_encroachment: _builtins.int
+        """How many had a post-encroachment time below the rule's threshold."""
+        shortest_post_encroachment_time: _builtins.float
+        """The shortest of them, seconds; 0: none."""
+        def __init__(
+            self,
+            *,
+            zone: _builtins.str = ...,
+            time_to_collision: _builtins.int = ...,
+            shortest_time_to_collision: _builtins.float = ...,
+            post_encroachment: _builtins.int = ...,
+            shortest_post_encroachment_time: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["post_encroachment", b"post_encroachment", "shortest_post_encroachment_time", b"shortest_post_encroachment_time", "shortest_time_to_collision", b"shortest_time_to_collision", "time_to_collision", b"time_to_collision", "zone", b"zone"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -394,6 +573,8 @@ class FlowBatch(_message.Message):
         OBJECT_CLASS_FIELD_NUMBER: _builtins.int
         MEAN_OCCUPANCY_FIELD_NUMBER: _builtins.int
         MAXIMUM_OCCUPANCY_FIELD_NUMBER: _builtins.int
+        MEAN_DENSITY_FIELD_NUMBER: _builtins.int
+        MAXIMUM_DENSITY_FIELD_NUMBER: _builtins.int
         zone: _builtins.str
         """`.../zones/{zone}`."""
         object_class: _object_class_pb2.ObjectClass.ValueType
@@ -402,6 +583,10 @@ class FlowBatch(_message.Message):
         """The mean number present over the analysed time."""
         maximum_occupancy: _builtins.int
         """The largest number present at once."""
+        mean_density: _builtins.float
+        """Persons per square metre of ground, mean; 0: the optic is not calibrated."""
+        maximum_density: _builtins.float
+        """The largest over ten seconds."""
         def __init__(
             self,
             *,
@@ -409,10 +594,12 @@ class FlowBatch(_message.Message):
             object_class: _object_class_pb2.ObjectClass.ValueType = ...,
             mean_occupancy: _builtins.float = ...,
             maximum_occupancy: _builtins.int = ...,
+            mean_density: _builtins.float = ...,
+            maximum_density: _builtins.float = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["maximum_occupancy", b"maximum_occupancy", "mean_occupancy", b"mean_occupancy", "object_class", b"object_class", "zone", b"zone"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["maximum_density", b"maximum_density", "maximum_occupancy", b"maximum_occupancy", "mean_density", b"mean_density", "mean_occupancy", b"mean_occupancy", "object_class", b"object_class", "zone", b"zone"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -423,10 +610,15 @@ class FlowBatch(_message.Message):
     ANALYSED_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
     ZONES_FIELD_NUMBER: _builtins.int
+    TURNS_FIELD_NUMBER: _builtins.int
+    NEAR_MISSES_FIELD_NUMBER: _builtins.int
+    LIGHT_LEVEL_FIELD_NUMBER: _builtins.int
     optic: _builtins.str
     """`devices/{device}/optics/{optic}`."""
     site: _builtins.str
     """`sites/{site}`."""
+    light_level: _builtins.float
+    """How bright the picture is, 0 (black) to 1 (white), on average: what street lighting leaves at night."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """The interval's start."""
@@ -447,6 +639,14 @@ class FlowBatch(_message.Message):
     def zones(self) -> _containers.RepeatedCompositeFieldContainer[Global___FlowBatch.ZoneCount]:
         """Occupancies."""
 
+    @_builtins.property
+    def turns(self) -> _containers.RepeatedCompositeFieldContainer[Global___FlowBatch.TurnCount]:
+        """Turning movements."""
+
+    @_builtins.property
+    def near_misses(self) -> _containers.RepeatedCompositeFieldContainer[Global___FlowBatch.NearMissCount]:
+        """Conflicts that did not become accidents."""
+
     def __init__(
         self,
         *,
@@ -457,10 +657,13 @@ class FlowBatch(_message.Message):
         analysed: _duration_pb2.Duration | None = ...,
         lines: _abc.Iterable[Global___FlowBatch.LineCount] | None = ...,
         zones: _abc.Iterable[Global___FlowBatch.ZoneCount] | None = ...,
+        turns: _abc.Iterable[Global___FlowBatch.TurnCount] | None = ...,
+        near_misses: _abc.Iterable[Global___FlowBatch.NearMissCount] | None = ...,
+        light_level: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["analysed", b"analysed", "interval", b"interval", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["analysed", b"analysed", "interval", b"interval", "lines", b"lines", "optic", b"optic", "site", b"site", "start_time", b"start_time", "zones", b"zones"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["analysed", b"analysed", "interval", b"interval", "light_level", b"light_level", "lines", b"lines", "near_misses", b"near_misses", "optic", b"optic", "site", b"site", "start_time", b"start_time", "turns", b"turns", "zones", b"zones"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -22,6 +22,7 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from argo.detector.v1 import bus_pb2 as argo_dot_detector_dot_v1_dot_bus__pb2
 from argo.registry.v1 import lease_service_pb2 as argo_dot_registry_dot_v1_dot_lease__service__pb2
 from argo.type.v1 import geometry_pb2 as argo_dot_type_dot_v1_dot_geometry__pb2
 from argo.type.v1 import media_pb2 as argo_dot_type_dot_v1_dot_media__pb2
@@ -29,23 +30,27 @@ from argo.type.v1 import object_class_pb2 as argo_dot_type_dot_v1_dot_object__cl
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(argo/detector/v1/detection_service.proto\x12\x10\x61rgo.detector.v1\x1a$argo/registry/v1/lease_service.proto\x1a\x1b\x61rgo/type/v1/geometry.proto\x1a\x18\x61rgo/type/v1/media.proto\x1a\x1f\x61rgo/type/v1/object_class.proto\x1a\x1egoogle/protobuf/duration.proto\"\xae\x01\n\x0e\x41nalyzeRequest\x12=\n\rconfiguration\x18\x01 \x01(\x0b\x32$.argo.registry.v1.OpticConfigurationH\x00\x12$\n\x05\x66rame\x18\x02 \x01(\x0b\x32\x13.argo.type.v1.FrameH\x00\x12,\n\x04mode\x18\x03 \x01(\x0e\x32\x1e.argo.detector.v1.AnalysisModeB\t\n\x07message\"\xd6\x02\n\x07Verdict\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x32\n\x07outcome\x18\x02 \x01(\x0e\x32!.argo.detector.v1.Verdict.Outcome\x12/\n\ndetections\x18\x03 \x03(\x0b\x32\x1b.argo.detector.v1.Detection\x12\x14\n\x0cmodel_digest\x18\x04 \x01(\t\x12*\n\x07\x65lapsed\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0b\x66ired_rules\x18\x06 \x03(\t\"}\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n\x10OUTCOME_ANALYSED\x10\x01\x12!\n\x1dOUTCOME_NOT_ANALYSED_OVERLOAD\x10\x02\x12 \n\x1cOUTCOME_NOT_ANALYSED_FAILURE\x10\x03\"z\n\tDetection\x12\x1e\n\x03\x62ox\x18\x01 \x01(\x0b\x32\x11.argo.type.v1.Box\x12/\n\x0cobject_class\x18\x02 \x01(\x0e\x32\x19.argo.type.v1.ObjectClass\x12\r\n\x05score\x18\x03 \x01(\x02\x12\r\n\x05track\x18\x04 \x01(\x06*d\n\x0c\x41nalysisMode\x12\x1d\n\x19\x41NALYSIS_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41NALYSIS_MODE_LIVE\x10\x01\x12\x1d\n\x19\x41NALYSIS_MODE_EVERY_FRAME\x10\x02\x32^\n\x10\x44\x65tectionService\x12J\n\x07\x41nalyze\x12 .argo.detector.v1.AnalyzeRequest\x1a\x19.argo.detector.v1.Verdict(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(argo/detector/v1/detection_service.proto\x12\x10\x61rgo.detector.v1\x1a\x1a\x61rgo/detector/v1/bus.proto\x1a$argo/registry/v1/lease_service.proto\x1a\x1b\x61rgo/type/v1/geometry.proto\x1a\x18\x61rgo/type/v1/media.proto\x1a\x1f\x61rgo/type/v1/object_class.proto\x1a\x1egoogle/protobuf/duration.proto\"\xae\x01\n\x0e\x41nalyzeRequest\x12=\n\rconfiguration\x18\x01 \x01(\x0b\x32$.argo.registry.v1.OpticConfigurationH\x00\x12$\n\x05\x66rame\x18\x02 \x01(\x0b\x32\x13.argo.type.v1.FrameH\x00\x12,\n\x04mode\x18\x03 \x01(\x0e\x32\x1e.argo.detector.v1.AnalysisModeB\t\n\x07message\"\xdb\x03\n\x07Verdict\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x32\n\x07outcome\x18\x02 \x01(\x0e\x32!.argo.detector.v1.Verdict.Outcome\x12/\n\ndetections\x18\x03 \x03(\x0b\x32\x1b.argo.detector.v1.Detection\x12\x14\n\x0cmodel_digest\x18\x04 \x01(\t\x12*\n\x07\x65lapsed\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x13\n\x0b\x66ired_rules\x18\x06 \x03(\t\x12\'\n\x06\x65vents\x18\x07 \x03(\x0b\x32\x17.argo.detector.v1.Event\x12)\n\x04\x66low\x18\x08 \x01(\x0b\x32\x1b.argo.detector.v1.FlowBatch\x12/\n\x06tracks\x18\t \x03(\x0b\x32\x1f.argo.detector.v1.TrackedObject\"}\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n\x10OUTCOME_ANALYSED\x10\x01\x12!\n\x1dOUTCOME_NOT_ANALYSED_OVERLOAD\x10\x02\x12 \n\x1cOUTCOME_NOT_ANALYSED_FAILURE\x10\x03\"z\n\tDetection\x12\x1e\n\x03\x62ox\x18\x01 \x01(\x0b\x32\x11.argo.type.v1.Box\x12/\n\x0cobject_class\x18\x02 \x01(\x0e\x32\x19.argo.type.v1.ObjectClass\x12\r\n\x05score\x18\x03 \x01(\x02\x12\r\n\x05track\x18\x04 \x01(\x06\"\x87\x02\n\rTrackedObject\x12\r\n\x05track\x18\x01 \x01(\x06\x12/\n\x0cobject_class\x18\x02 \x01(\x0e\x32\x19.argo.type.v1.ObjectClass\x12\x1e\n\x03\x62ox\x18\x03 \x01(\x0b\x32\x11.argo.type.v1.Box\x12\r\n\x05score\x18\x04 \x01(\x02\x12\x34\n\x05sight\x18\x05 \x01(\x0e\x32%.argo.detector.v1.TrackedObject.Sight\"Q\n\x05Sight\x12\x15\n\x11SIGHT_UNSPECIFIED\x10\x00\x12\x0e\n\nSIGHT_SEEN\x10\x01\x12\x11\n\rSIGHT_COASTED\x10\x02\x12\x0e\n\nSIGHT_HELD\x10\x03*d\n\x0c\x41nalysisMode\x12\x1d\n\x19\x41NALYSIS_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41NALYSIS_MODE_LIVE\x10\x01\x12\x1d\n\x19\x41NALYSIS_MODE_EVERY_FRAME\x10\x02\x32^\n\x10\x44\x65tectionService\x12J\n\x07\x41nalyze\x12 .argo.detector.v1.AnalyzeRequest\x1a\x19.argo.detector.v1.Verdict(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'argo.detector.v1.detection_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ANALYSISMODE']._serialized_start=866
-  _globals['_ANALYSISMODE']._serialized_end=966
-  _globals['_ANALYZEREQUEST']._serialized_start=221
-  _globals['_ANALYZEREQUEST']._serialized_end=395
-  _globals['_VERDICT']._serialized_start=398
-  _globals['_VERDICT']._serialized_end=740
-  _globals['_VERDICT_OUTCOME']._serialized_start=615
-  _globals['_VERDICT_OUTCOME']._serialized_end=740
-  _globals['_DETECTION']._serialized_start=742
-  _globals['_DETECTION']._serialized_end=864
-  _globals['_DETECTIONSERVICE']._serialized_start=968
-  _globals['_DETECTIONSERVICE']._serialized_end=1062
+  _globals['_ANALYSISMODE']._serialized_start=1293
+  _globals['_ANALYSISMODE']._serialized_end=1393
+  _globals['_ANALYZEREQUEST']._serialized_start=249
+  _globals['_ANALYZEREQUEST']._serialized_end=423
+  _globals['_VERDICT']._serialized_start=426
+  _globals['_VERDICT']._serialized_end=901
+  _globals['_VERDICT_OUTCOME']._serialized_start=776
+  _globals['_VERDICT_OUTCOME']._serialized_end=901
+  _globals['_DETECTION']._serialized_start=903
+  _globals['_DETECTION']._serialized_end=1025
+  _globals['_TRACKEDOBJECT']._serialized_start=1028
+  _globals['_TRACKEDOBJECT']._serialized_end=1291
+  _globals['_TRACKEDOBJECT_SIGHT']._serialized_start=1210
+  _globals['_TRACKEDOBJECT_SIGHT']._serialized_end=1291
+  _globals['_DETECTIONSERVICE']._serialized_start=1395
+  _globals['_DETECTIONSERVICE']._serialized_end=1489
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@
 isort:skip_file
 Frames in, verdicts out."""
 
+from argo.detector.v1 import bus_pb2 as _bus_pb2
 from argo.registry.v1 import lease_service_pb2 as _lease_service_pb2
 from argo.type.v1 import geometry_pb2 as _geometry_pb2
 from argo.type.v1 import media_pb2 as _media_pb2
@@ -123,6 +124,9 @@ class Verdict(_message.Message):
     MODEL_DIGEST_FIELD_NUMBER: _builtins.int
     ELAPSED_FIELD_NUMBER: _builtins.int
     FIRED_RULES_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    FLOW_FIELD_NUMBER: _builtins.int
+    TRACKS_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """The frame's sequence."""
     outcome: Global___Verdict.Outcome.ValueType
@@ -141,6 +145,18 @@ class Verdict(_message.Message):
     def fired_rules(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The rules that fired on this frame, by name; the events themselves go over the bus."""
 
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[_bus_pb2.Event]:
+        """The events themselves, in ANALYSIS_MODE_EVERY_FRAME, where nothing goes over the bus."""
+
+    @_builtins.property
+    def flow(self) -> _bus_pb2.FlowBatch:
+        """Counts that were due with this frame, in ANALYSIS_MODE_EVERY_FRAME."""
+
+    @_builtins.property
+    def tracks(self) -> _containers.RepeatedCompositeFieldContainer[Global___TrackedObject]:
+        """Every followed object that is believed to be in the picture, whether this frame's detections show it or not."""
+
     def __init__(
         self,
         *,
@@ -150,10 +166,13 @@ class Verdict(_message.Message):
         model_digest: _builtins.str = ...,
         elapsed: _duration_pb2.Duration | None = ...,
         fired_rules: _abc.Iterable[_builtins.str] | None = ...,
+        events: _abc.Iterable[_bus_pb2.Event] | None = ...,
+        flow: _bus_pb2.FlowBatch | None = ...,
+        tracks: _abc.Iterable[Global___TrackedObject] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["elapsed", b"elapsed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["elapsed", b"elapsed", "flow", b"flow"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["detections", b"detections", "elapsed", b"elapsed", "fired_rules", b"fired_rules", "model_digest", b"model_digest", "outcome", b"outcome", "sequence", b"sequence"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detections", b"detections", "elapsed", b"elapsed", "events", b"events", "fired_rules", b"fired_rules", "flow", b"flow", "model_digest", b"model_digest", "outcome", b"outcome", "sequence", b"sequence", "tracks", b"tracks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -194,3 +213,70 @@ class Detection(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Detection: _TypeAlias = Detection  # noqa: Y015
+
+@_typing.final
+class TrackedObject(_message.Message):
+    """A followed object in one frame."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Sight:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _SightEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[TrackedObject._Sight.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        SIGHT_UNSPECIFIED: TrackedObject._Sight.ValueType  # 0
+        """Not said."""
+        SIGHT_SEEN: TrackedObject._Sight.ValueType  # 1
+        """Seen in this frame."""
+        SIGHT_COASTED: TrackedObject._Sight.ValueType  # 2
+        """Seen a moment ago; it has moved on as it was going."""
+        SIGHT_HELD: TrackedObject._Sight.ValueType  # 3
+        """Missed where it stands still."""
+
+    class Sight(_Sight, metaclass=_SightEnumTypeWrapper):
+        """How a followed object is known to be where it is said to be."""
+
+    SIGHT_UNSPECIFIED: TrackedObject.Sight.ValueType  # 0
+    """Not said."""
+    SIGHT_SEEN: TrackedObject.Sight.ValueType  # 1
+    """Seen in this frame."""
+    SIGHT_COASTED: TrackedObject.Sight.ValueType  # 2
+    """Seen a moment ago; it has moved on as it was going."""
+    SIGHT_HELD: TrackedObject.Sight.ValueType  # 3
+    """Missed where it stands still."""
+
+    TRACK_FIELD_NUMBER: _builtins.int
+    OBJECT_CLASS_FIELD_NUMBER: _builtins.int
+    BOX_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
+    SIGHT_FIELD_NUMBER: _builtins.int
+    track: _builtins.int
+    """Random, per stream, dies with the track."""
+    object_class: _object_class_pb2.ObjectClass.ValueType
+    """What most of its detections were."""
+    score: _builtins.float
+    """The model's score of its last detection, from 0 to 1."""
+    sight: Global___TrackedObject.Sight.ValueType
+    """How it is known to be there."""
+    @_builtins.property
+    def box(self) -> _geometry_pb2.Box:
+        """Where it is: smoothed, unlike the box of its detection."""
+
+    def __init__(
+        self,
+        *,
+        track: _builtins.int = ...,
+        object_class: _object_class_pb2.ObjectClass.ValueType = ...,
+        box: _geometry_pb2.Box | None = ...,
+        score: _builtins.float = ...,
+        sight: Global___TrackedObject.Sight.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["box", b"box"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["box", b"box", "object_class", b"object_class", "score", b"score", "sight", b"sight", "track", b"track"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TrackedObject: _TypeAlias = TrackedObject  # noqa: Y015

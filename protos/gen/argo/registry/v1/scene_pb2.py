@@ -28,15 +28,15 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x61rgo/registry/v1/scene.proto\x12\x10\x61rgo.registry.v1\x1a\x1b\x61rgo/type/v1/geometry.proto\x1a\x1f\x61rgo/type/v1/object_class.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xba\x02\n\x04Zone\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12&\n\x07polygon\x18\x03 \x01(\x0b\x32\x15.argo.type.v1.Polygon\x12)\n\x04kind\x18\x04 \x01(\x0e\x32\x1b.argo.registry.v1.Zone.Kind\x12\x0f\n\x07version\x18\x05 \x01(\x03\x12/\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x07 \x01(\t\"k\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n\x0cKIND_WALKWAY\x10\x01\x12\x14\n\x10KIND_CARRIAGEWAY\x10\x02\x12\x13\n\x0fKIND_RESTRICTED\x10\x03\x12\x10\n\x0cKIND_IGNORED\x10\x04\"\xa4\x01\n\x04Line\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12(\n\x08polyline\x18\x03 \x01(\x0b\x32\x16.argo.type.v1.Polyline\x12\x0f\n\x07version\x18\x04 \x01(\x03\x12/\n\x0bupdate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\"\xca\x01\n\x04Lane\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12&\n\x07polygon\x18\x03 \x01(\x0b\x32\x15.argo.type.v1.Polygon\x12&\n\x06\x63ourse\x18\x04 \x01(\x0b\x32\x16.argo.type.v1.Polyline\x12\x0f\n\x07version\x18\x05 \x01(\x03\x12/\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x07 \x01(\t\"\xfc\x03\n\x04Rule\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12)\n\x04mode\x18\x03 \x01(\x0e\x32\x1b.argo.registry.v1.Rule.Mode\x12,\n\x08priority\x18\x04 \x01(\x0e\x32\x1a.argo.registry.v1.Priority\x12*\n\x07\x63lasses\x18\x05 \x03(\x0e\x32\x19.argo.type.v1.ObjectClass\x12\x37\n\rline_crossing\x18\x06 \x01(\x0b\x32\x1e.argo.registry.v1.LineCrossingH\x00\x12\x39\n\x0ezone_intrusion\x18\x07 \x01(\x0b\x32\x1f.argo.registry.v1.ZoneIntrusionH\x00\x12-\n\tschedules\x18\x14 \x03(\x0b\x32\x1a.argo.registry.v1.Schedule\x12\x0f\n\x07version\x18\x15 \x01(\x03\x12/\n\x0bupdate_time\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x17 \x01(\t\"J\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x0c\n\x08MODE_OFF\x10\x01\x12\x0f\n\x0bMODE_SHADOW\x10\x02\x12\r\n\tMODE_LIVE\x10\x03\x42\x0c\n\nparameters\"\xce\x01\n\x0cLineCrossing\x12\x0c\n\x04line\x18\x01 \x01(\t\x12;\n\tdirection\x18\x02 \x01(\x0e\x32(.argo.registry.v1.LineCrossing.Direction\"s\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x11\n\rDIRECTION_ANY\x10\x01\x12\x1b\n\x17\x44IRECTION_LEFT_TO_RIGHT\x10\x02\x12\x1b\n\x17\x44IRECTION_RIGHT_TO_LEFT\x10\x03\"O\n\rZoneIntrusion\x12\x0c\n\x04zone\x18\x01 \x01(\t\x12\x30\n\rminimum_dwell\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"J\n\x08Schedule\x12\x14\n\x0c\x64\x61ys_of_week\x18\x01 \x03(\r\x12\x14\n\x0cstart_minute\x18\x02 \x01(\r\x12\x12\n\nend_minute\x18\x03 \x01(\r\"\xfb\x04\n\x06Policy\x12\x1b\n\x13\x61nalysed_frame_rate\x18\x01 \x01(\x01\x12\x16\n\x0e\x61nalysis_width\x18\x02 \x01(\r\x12,\n\tretention\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0fmaximum_viewers\x18\x04 \x01(\r\x12\x35\n\trecording\x18\x05 \x01(\x0e\x32\".argo.registry.v1.Policy.Recording\x12<\n\rmasking_style\x18\x06 \x01(\x0e\x32%.argo.registry.v1.Policy.MaskingStyle\x12\x0f\n\x07viewers\x18\x07 \x03(\t\x12/\n\x06stream\x18\x08 \x01(\x0e\x32\x1f.argo.registry.v1.Policy.Stream\x12,\n\x08priority\x18\t \x01(\x0e\x32\x1a.argo.registry.v1.Priority\x12\x1c\n\x14heartbeat_frame_rate\x18\n \x01(\x01\"b\n\x0cMaskingStyle\x12\x1d\n\x19MASKING_STYLE_UNSPECIFIED\x10\x00\x12\x1c\n\x18MASKING_STYLE_SILHOUETTE\x10\x01\x12\x15\n\x11MASKING_STYLE_BOX\x10\x02\"A\n\x06Stream\x12\x16\n\x12STREAM_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSTREAM_MAIN\x10\x01\x12\x0e\n\nSTREAM_SUB\x10\x02\"K\n\tRecording\x12\x19\n\x15RECORDING_UNSPECIFIED\x10\x00\x12\x10\n\x0cRECORDING_ON\x10\x01\x12\x11\n\rRECORDING_OFF\x10\x02\"E\n\x0bPrivacyMask\x12&\n\x07polygon\x18\x01 \x01(\x0b\x32\x15.argo.type.v1.Polygon\x12\x0e\n\x06reason\x18\x02 \x01(\t\"a\n\x10\x43\x61librationPoint\x12\"\n\x05image\x18\x01 \x01(\x0b\x32\x13.argo.type.v1.Point\x12)\n\x06ground\x18\x02 \x01(\x0b\x32\x19.argo.type.v1.GroundPoint*^\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x10\n\x0cPRIORITY_LOW\x10\x01\x12\x13\n\x0fPRIORITY_MEDIUM\x10\x02\x12\x11\n\rPRIORITY_HIGH\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1c\x61rgo/registry/v1/scene.proto\x12\x10\x61rgo.registry.v1\x1a\x1b\x61rgo/type/v1/geometry.proto\x1a\x1f\x61rgo/type/v1/object_class.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xba\x02\n\x04Zone\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12&\n\x07polygon\x18\x03 \x01(\x0b\x32\x15.argo.type.v1.Polygon\x12)\n\x04kind\x18\x04 \x01(\x0e\x32\x1b.argo.registry.v1.Zone.Kind\x12\x0f\n\x07version\x18\x05 \x01(\x03\x12/\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x07 \x01(\t\"k\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n\x0cKIND_WALKWAY\x10\x01\x12\x14\n\x10KIND_CARRIAGEWAY\x10\x02\x12\x13\n\x0fKIND_RESTRICTED\x10\x03\x12\x10\n\x0cKIND_IGNORED\x10\x04\"\xa4\x01\n\x04Line\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12(\n\x08polyline\x18\x03 \x01(\x0b\x32\x16.argo.type.v1.Polyline\x12\x0f\n\x07version\x18\x04 \x01(\x03\x12/\n\x0bupdate_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x06 \x01(\t\"\xca\x01\n\x04Lane\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12&\n\x07polygon\x18\x03 \x01(\x0b\x32\x15.argo.type.v1.Polygon\x12&\n\x06\x63ourse\x18\x04 \x01(\x0b\x32\x16.argo.type.v1.Polyline\x12\x0f\n\x07version\x18\x05 \x01(\x03\x12/\n\x0bupdate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x07 \x01(\t\"\xc9\x0b\n\x04Rule\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x02 \x01(\t\x12)\n\x04mode\x18\x03 \x01(\x0e\x32\x1b.argo.registry.v1.Rule.Mode\x12,\n\x08priority\x18\x04 \x01(\x0e\x32\x1a.argo.registry.v1.Priority\x12*\n\x07\x63lasses\x18\x05 \x03(\x0e\x32\x19.argo.type.v1.ObjectClass\x12\x37\n\rline_crossing\x18\x06 \x01(\x0b\x32\x1e.argo.registry.v1.LineCrossingH\x00\x12\x39\n\x0ezone_intrusion\x18\x07 \x01(\x0b\x32\x1f.argo.registry.v1.ZoneIntrusionH\x00\x12\x39\n\x0ezone_occupancy\x18\x08 \x01(\x0b\x32\x1f.argo.registry.v1.ZoneOccupancyH\x00\x12\x30\n\tloitering\x18\t \x01(\x0b\x32\x1b.argo.registry.v1.LoiteringH\x00\x12/\n\twrong_way\x18\n \x01(\x0b\x32\x1a.argo.registry.v1.WrongWayH\x00\x12;\n\x0fstopped_vehicle\x18\x0b \x01(\x0b\x32 .argo.registry.v1.StoppedVehicleH\x00\x12N\n\x19pedestrian_on_carriageway\x18\x0c \x01(\x0b\x32).argo.registry.v1.PedestrianOnCarriagewayH\x00\x12\x35\n\x0cslow_traffic\x18\r \x01(\x0b\x32\x1d.argo.registry.v1.SlowTrafficH\x00\x12\x37\n\rcrowd_density\x18\x0e \x01(\x0b\x32\x1e.argo.registry.v1.CrowdDensityH\x00\x12\x37\n\rcrowd_forming\x18\x0f \x01(\x0b\x32\x1e.argo.registry.v1.CrowdFormingH\x00\x12\x30\n\tdispersal\x18\x10 \x01(\x0b\x32\x1b.argo.registry.v1.DispersalH\x00\x12\x35\n\x0c\x63ounter_flow\x18\x11 \x01(\x0b\x32\x1d.argo.registry.v1.CounterFlowH\x00\x12\x44\n\x14running_against_flow\x18\x12 \x01(\x0b\x32$.argo.registry.v1.RunningAgainstFlowH\x00\x12=\n\x10\x61\x62\x61ndoned_object\x18\x13 \x01(\x0b\x32!.argo.registry.v1.AbandonedObjectH\x00\x12\x33\n\x0bperson_down\x18\x18 \x01(\x0b\x32\x1c.argo.registry.v1.PersonDownH\x00\x12/\n\tnear_miss\x18\x19 \x01(\x0b\x32\x1a.argo.registry.v1.NearMissH\x00\x12\x36\n\rsmoke_or_fire\x18\x1a \x01(\x0b\x32\x1d.argo.registry.v1.SmokeOrFireH\x00\x12.\n\x08\x66looding\x18\x1b \x01(\x0b\x32\x1a.argo.registry.v1.FloodingH\x00\x12;\n\x0flost_visibility\x18\x1c \x01(\x0b\x32 .argo.registry.v1.LostVisibilityH\x00\x12-\n\tschedules\x18\x14 \x03(\x0b\x32\x1a.argo.registry.v1.Schedule\x12\x0f\n\x07version\x18\x15 \x01(\x03\x12/\n\x0bupdate_time\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x65tag\x18\x17 \x01(\t\"J\n\x04Mode\x12\x14\n\x10MODE_UNSPECIFIED\x10\x00\x12\x0c\n\x08MODE_OFF\x10\x01\x12\x0f\n\x0bMODE_SHADOW\x10\x02\x12\r\n\tMODE_LIVE\x10\x03\x42\x0c\n\nparameters\"\xce\x01\n\x0cLineCrossing\x12\x0c\n\x04line\x18\x01 \x01(\t\x12;\n\tdirection\x18\x02 \x01(\x0e\x32(.argo.registry.v1.LineCrossing.Direction\"s\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x11\n\rDIRECTION_ANY\x10\x01\x12\x1b\n\x17\x44IRECTION_LEFT_TO_RIGHT\x10\x02\x12\x1b\n\x17\x44IRECTION_RIGHT_TO_LEFT\x10\x03\"O\n\rZoneIntrusion\x12\x0c\n\x04zone\x18\x01 \x01(\t\x12\x30\n\rminimum_dwell\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"e\n\rZoneOccupancy\x12\x0c\n\x04zone\x18\x01 \x01(\t\x12\x11\n\tthreshold\x18\x02 \x01(\r\x12\x33\n\x10minimum_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"g\n\tLoitering\x12\x0c\n\x04zone\x18\x01 \x01(\t\x12\x31\n\x0etime_threshold\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x11maximum_occupancy\x18\x03 \x01(\r\"\x8d\x01\n\x08WrongWay\x12\x0c\n\x04lane\x18\x01 \x01(\t\x12\x1d\n\x15minimum_angle_degrees\x18\x02 \x01(\x01\x12\x33\n\x10minimum_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1f\n\x17minimum_distance_metres\x18\x04 \x01(\x01\"n\n\x0eStoppedVehicle\x12\x0c\n\x04zone\x18\x01 \x01(\t\x12\x33\n\x10minimum_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x11maximum_speed_kmh\x18\x03 \x01(\x01\"\\\n\x17PedestrianOnCarriageway\x12\x0c\n\x04zone\x18\x01 \x01(\t\x12\x33\n\x10minimum_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"~\n\x0bSlowTraffic\x12\x0c\n\x04lane\x18\x01 \x01(\t\x12\x15\n\rfree_flow_kmh\x18\x02 \x01(\x01\x12\x15\n\rmaximum_share\x18\x03 \x01(\x01\x12\x33\n\x10minimum_duration\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xdd\x01\n\x0c\x43rowdDensity\x12\x0c\n\x04zone\x18\x01 \x01(\t\x12\x11\n\tthreshold\x18\x02 \x01(\x01\x12\x33\n\x10minimum_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x33\n\x05scale\x18\x04 \x01(\x0e\x32$.argo.registry.v1.CrowdDensity.Scale\"B\n\x05Scale\x12\x15\n\x11SCALE_UNSPECIFIED\x10\x00\x12\x11\n\rSCALE_WALKWAY\x10\x01\x12\x0f\n\x0bSCALE_QUEUE\x10\x02\"_\n\x0c\x43rowdForming\x12\x0c\n\x04zone\x18\x01 \x01(\t\x12\x16\n\x0eminimum_people\x18\x02 \x01(\r\x12)\n\x06within\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"s\n\tDispersal\x12\x0c\n\x04zone\x18\x01 \x01(\t\x12\x16\n\x0eminimum_people\x18\x02 \x01(\r\x12\x15\n\rminimum_speed\x18\x03 \x01(\x01\x12)\n\x06within\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"z\n\x0b\x43ounterFlow\x12\x0c\n\x04line\x18\x01 \x01(\t\x12+\n\x08interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x19\n\x11minimum_crossings\x18\x03 \x01(\r\x12\x15\n\rminimum_share\x18\x04 \x01(\x01\"n\n\x12RunningAgainstFlow\x12\x0c\n\x04zone\x18\x01 \x01(\t\x12\x15\n\rminimum_speed\x18\x02 \x01(\x01\x12\x33\n\x10minimum_duration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xa5\x01\n\x0f\x41\x62\x61ndonedObject\x12\x0c\n\x04zone\x18\x01 \x01(\t\x12\x33\n\x10minimum_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1d\n\x15owner_distance_metres\x18\x03 \x01(\x01\x12\x30\n\rowner_absence\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"O\n\nPersonDown\x12\x0c\n\x04zone\x18\x01 \x01(\t\x12\x33\n\x10minimum_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"c\n\x08NearMiss\x12\x0c\n\x04zone\x18\x01 \x01(\t\x12!\n\x19maximum_time_to_collision\x18\x02 \x01(\x01\x12&\n\x1emaximum_post_encroachment_time\x18\x03 \x01(\x01\"g\n\x0bSmokeOrFire\x12\x0c\n\x04zone\x18\x01 \x01(\t\x12\x33\n\x10minimum_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x15\n\rminimum_share\x18\x03 \x01(\x01\"d\n\x08\x46looding\x12\x0c\n\x04zone\x18\x01 \x01(\t\x12\x33\n\x10minimum_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x15\n\rminimum_share\x18\x03 \x01(\x01\"j\n\x0eLostVisibility\x12\x0c\n\x04zone\x18\x01 \x01(\t\x12\x33\n\x10minimum_duration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x15\n\rmaximum_share\x18\x03 \x01(\x01\"J\n\x08Schedule\x12\x14\n\x0c\x64\x61ys_of_week\x18\x01 \x03(\r\x12\x14\n\x0cstart_minute\x18\x02 \x01(\r\x12\x12\n\nend_minute\x18\x03 \x01(\r\"\xfb\x04\n\x06Policy\x12\x1b\n\x13\x61nalysed_frame_rate\x18\x01 \x01(\x01\x12\x16\n\x0e\x61nalysis_width\x18\x02 \x01(\r\x12,\n\tretention\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0fmaximum_viewers\x18\x04 \x01(\r\x12\x35\n\trecording\x18\x05 \x01(\x0e\x32\".argo.registry.v1.Policy.Recording\x12<\n\rmasking_style\x18\x06 \x01(\x0e\x32%.argo.registry.v1.Policy.MaskingStyle\x12\x0f\n\x07viewers\x18\x07 \x03(\t\x12/\n\x06stream\x18\x08 \x01(\x0e\x32\x1f.argo.registry.v1.Policy.Stream\x12,\n\x08priority\x18\t \x01(\x0e\x32\x1a.argo.registry.v1.Priority\x12\x1c\n\x14heartbeat_frame_rate\x18\n \x01(\x01\"b\n\x0cMaskingStyle\x12\x1d\n\x19MASKING_STYLE_UNSPECIFIED\x10\x00\x12\x1c\n\x18MASKING_STYLE_SILHOUETTE\x10\x01\x12\x15\n\x11MASKING_STYLE_BOX\x10\x02\"A\n\x06Stream\x12\x16\n\x12STREAM_UNSPECIFIED\x10\x00\x12\x0f\n\x0bSTREAM_MAIN\x10\x01\x12\x0e\n\nSTREAM_SUB\x10\x02\"K\n\tRecording\x12\x19\n\x15RECORDING_UNSPECIFIED\x10\x00\x12\x10\n\x0cRECORDING_ON\x10\x01\x12\x11\n\rRECORDING_OFF\x10\x02\"E\n\x0bPrivacyMask\x12&\n\x07polygon\x18\x01 \x01(\x0b\x32\x15.argo.type.v1.Polygon\x12\x0e\n\x06reason\x18\x02 \x01(\t\"a\n\x10\x43\x61librationPoint\x12\"\n\x05image\x18\x01 \x01(\x0b\x32\x13.argo.type.v1.Point\x12)\n\x06ground\x18\x02 \x01(\x0b\x32\x19.argo.type.v1.GroundPoint*^\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x10\n\x0cPRIORITY_LOW\x10\x01\x12\x13\n\x0fPRIORITY_MEDIUM\x10\x02\x12\x11\n\rPRIORITY_HIGH\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'argo.registry.v1.scene_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PRIORITY']._serialized_start=2551
-  _globals['_PRIORITY']._serialized_end=2645
+  _globals['_PRIORITY']._serialized_start=5549
+  _globals['_PRIORITY']._serialized_end=5643
   _globals['_ZONE']._serialized_start=178
   _globals['_ZONE']._serialized_end=492
   _globals['_ZONE_KIND']._serialized_start=385
@@ -46,27 +46,63 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LANE']._serialized_start=662
   _globals['_LANE']._serialized_end=864
   _globals['_RULE']._serialized_start=867
-  _globals['_RULE']._serialized_end=1375
-  _globals['_RULE_MODE']._serialized_start=1287
-  _globals['_RULE_MODE']._serialized_end=1361
-  _globals['_LINECROSSING']._serialized_start=1378
-  _globals['_LINECROSSING']._serialized_end=1584
-  _globals['_LINECROSSING_DIRECTION']._serialized_start=1469
-  _globals['_LINECROSSING_DIRECTION']._serialized_end=1584
-  _globals['_ZONEINTRUSION']._serialized_start=1586
-  _globals['_ZONEINTRUSION']._serialized_end=1665
-  _globals['_SCHEDULE']._serialized_start=1667
-  _globals['_SCHEDULE']._serialized_end=1741
-  _globals['_POLICY']._serialized_start=1744
-  _globals['_POLICY']._serialized_end=2379
-  _globals['_POLICY_MASKINGSTYLE']._serialized_start=2137
-  _globals['_POLICY_MASKINGSTYLE']._serialized_end=2235
-  _globals['_POLICY_STREAM']._serialized_start=2237
-  _globals['_POLICY_STREAM']._serialized_end=2302
-  _globals['_POLICY_RECORDING']._serialized_start=2304
-  _globals['_POLICY_RECORDING']._serialized_end=2379
-  _globals['_PRIVACYMASK']._serialized_start=2381
-  _globals['_PRIVACYMASK']._serialized_end=2450
-  _globals['_CALIBRATIONPOINT']._serialized_start=2452
-  _globals['_CALIBRATIONPOINT']._serialized_end=2549
+  _globals['_RULE']._serialized_end=2348
+  _globals['_RULE_MODE']._serialized_start=2260
+  _globals['_RULE_MODE']._serialized_end=2334
+  _globals['_LINECROSSING']._serialized_start=2351
+  _globals['_LINECROSSING']._serialized_end=2557
+  _globals['_LINECROSSING_DIRECTION']._serialized_start=2442
+  _globals['_LINECROSSING_DIRECTION']._serialized_end=2557
+  _globals['_ZONEINTRUSION']._serialized_start=2559
+  _globals['_ZONEINTRUSION']._serialized_end=2638
+  _globals['_ZONEOCCUPANCY']._serialized_start=2640
+  _globals['_ZONEOCCUPANCY']._serialized_end=2741
+  _globals['_LOITERING']._serialized_start=2743
+  _globals['_LOITERING']._serialized_end=2846
+  _globals['_WRONGWAY']._serialized_start=2849
+  _globals['_WRONGWAY']._serialized_end=2990
+  _globals['_STOPPEDVEHICLE']._serialized_start=2992
+  _globals['_STOPPEDVEHICLE']._serialized_end=3102
+  _globals['_PEDESTRIANONCARRIAGEWAY']._serialized_start=3104
+  _globals['_PEDESTRIANONCARRIAGEWAY']._serialized_end=3196
+  _globals['_SLOWTRAFFIC']._serialized_start=3198
+  _globals['_SLOWTRAFFIC']._serialized_end=3324
+  _globals['_CROWDDENSITY']._serialized_start=3327
+  _globals['_CROWDDENSITY']._serialized_end=3548
+  _globals['_CROWDDENSITY_SCALE']._serialized_start=3482
+  _globals['_CROWDDENSITY_SCALE']._serialized_end=3548
+  _globals['_CROWDFORMING']._serialized_start=3550
+  _globals['_CROWDFORMING']._serialized_end=3645
+  _globals['_DISPERSAL']._serialized_start=3647
+  _globals['_DISPERSAL']._serialized_end=3762
+  _globals['_COUNTERFLOW']._serialized_start=3764
+  _globals['_COUNTERFLOW']._serialized_end=3886
+  _globals['_RUNNINGAGAINSTFLOW']._serialized_start=3888
+  _globals['_RUNNINGAGAINSTFLOW']._serialized_end=3998
+  _globals['_ABANDONEDOBJECT']._serialized_start=4001
+  _globals['_ABANDONEDOBJECT']._serialized_end=4166
+  _globals['_PERSONDOWN']._serialized_start=4168
+  _globals['_PERSONDOWN']._serialized_end=4247
+  _globals['_NEARMISS']._serialized_start=4249
+  _globals['_NEARMISS']._serialized_end=4348
+  _globals['_SMOKEORFIRE']._serialized_start=4350
+  _globals['_SMOKEORFIRE']._serialized_end=4453
+  _globals['_FLOODING']._serialized_start=4455
+  _globals['_FLOODING']._serialized_end=4555
+  _globals['_LOSTVISIBILITY']._serialized_start=4557
+  _globals['_LOSTVISIBILITY']._serialized_end=4663
+  _globals['_SCHEDULE']._serialized_start=4665
+  _globals['_SCHEDULE']._serialized_end=4739
+  _globals['_POLICY']._serialized_start=4742
+  _globals['_POLICY']._serialized_end=5377
+  _globals['_POLICY_MASKINGSTYLE']._serialized_start=5135
+  _globals['_POLICY_MASKINGSTYLE']._serialized_end=5233
+  _globals['_POLICY_STREAM']._serialized_start=5235
+  _globals['_POLICY_STREAM']._serialized_end=5300
+  _globals['_POLICY_RECORDING']._serialized_start=5302
+  _globals['_POLICY_RECORDING']._serialized_end=5377
+  _globals['_PRIVACYMASK']._serialized_start=5379
+  _globals['_PRIVACYMASK']._serialized_end=5448
+  _globals['_CALIBRATIONPOINT']._serialized_start=5450
+  _globals['_CALIBRATIONPOINT']._serialized_end=5547
 # @@protoc_insertion_point(module_scope)

@@ -270,6 +270,23 @@ class Rule(_message.Message):
     CLASSES_FIELD_NUMBER: _builtins.int
     LINE_CROSSING_FIELD_NUMBER: _builtins.int
     ZONE_INTRUSION_FIELD_NUMBER: _builtins.int
+    ZONE_OCCUPANCY_FIELD_NUMBER: _builtins.int
+    LOITERING_FIELD_NUMBER: _builtins.int
+    WRONG_WAY_FIELD_NUMBER: _builtins.int
+    STOPPED_VEHICLE_FIELD_NUMBER: _builtins.int
+    PEDESTRIAN_ON_CARRIAGEWAY_FIELD_NUMBER: _builtins.int
+    SLOW_TRAFFIC_FIELD_NUMBER: _builtins.int
+    CROWD_DENSITY_FIELD_NUMBER: _builtins.int
+    CROWD_FORMING_FIELD_NUMBER: _builtins.int
+    DISPERSAL_FIELD_NUMBER: _builtins.int
+    COUNTER_FLOW_FIELD_NUMBER: _builtins.int
+    RUNNING_AGAINST_FLOW_FIELD_NUMBER: _builtins.int
+    ABANDONED_OBJECT_FIELD_NUMBER: _builtins.int
+    PERSON_DOWN_FIELD_NUMBER: _builtins.int
+    NEAR_MISS_FIELD_NUMBER: _builtins.int
+    SMOKE_OR_FIRE_FIELD_NUMBER: _builtins.int
+    FLOODING_FIELD_NUMBER: _builtins.int
+    LOST_VISIBILITY_FIELD_NUMBER: _builtins.int
     SCHEDULES_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
@@ -299,6 +316,74 @@ class Rule(_message.Message):
         """ONVIF tns1:RuleEngine/FieldDetector/ObjectsInside."""
 
     @_builtins.property
+    def zone_occupancy(self) -> Global___ZoneOccupancy:
+        """ONVIF tns1:RuleEngine/CountAggregation/OccupancyCounter, with a threshold."""
+
+    @_builtins.property
+    def loitering(self) -> Global___Loitering:
+        """ONVIF tns1:RuleEngine/LoiteringDetector/ObjectIsLoitering."""
+
+    @_builtins.property
+    def wrong_way(self) -> Global___WrongWay:
+        """A vehicle drives against its lane."""
+
+    @_builtins.property
+    def stopped_vehicle(self) -> Global___StoppedVehicle:
+        """A vehicle stands where traffic flows."""
+
+    @_builtins.property
+    def pedestrian_on_carriageway(self) -> Global___PedestrianOnCarriageway:
+        """Somebody walks where vehicles drive."""
+
+    @_builtins.property
+    def slow_traffic(self) -> Global___SlowTraffic:
+        """Traffic slows down, or queues."""
+
+    @_builtins.property
+    def crowd_density(self) -> Global___CrowdDensity:
+        """People stand too close together."""
+
+    @_builtins.property
+    def crowd_forming(self) -> Global___CrowdForming:
+        """People gather."""
+
+    @_builtins.property
+    def dispersal(self) -> Global___Dispersal:
+        """Many people run apart at once."""
+
+    @_builtins.property
+    def counter_flow(self) -> Global___CounterFlow:
+        """The flow over a line turns round, or goes both ways."""
+
+    @_builtins.property
+    def running_against_flow(self) -> Global___RunningAgainstFlow:
+        """Somebody runs against the stream of people."""
+
+    @_builtins.property
+    def abandoned_object(self) -> Global___AbandonedObject:
+        """A thing is left behind. Shadow only."""
+
+    @_builtins.property
+    def person_down(self) -> Global___PersonDown:
+        """Somebody lies on the ground. Shadow only."""
+
+    @_builtins.property
+    def near_miss(self) -> Global___NearMiss:
+        """Two nearly collide. Statistics only: it never raises an alert."""
+
+    @_builtins.property
+    def smoke_or_fire(self) -> Global___SmokeOrFire:
+        """Smoke or fire. Shadow only."""
+
+    @_builtins.property
+    def flooding(self) -> Global___Flooding:
+        """Water stands where none should. Shadow only."""
+
+    @_builtins.property
+    def lost_visibility(self) -> Global___LostVisibility:
+        """The scene can hardly be seen: fog, heavy rain."""
+
+    @_builtins.property
     def schedules(self) -> _containers.RepeatedCompositeFieldContainer[Global___Schedule]:
         """When it runs; none means always."""
 
@@ -316,16 +401,33 @@ class Rule(_message.Message):
         classes: _abc.Iterable[_object_class_pb2.ObjectClass.ValueType] | None = ...,
         line_crossing: Global___LineCrossing | None = ...,
         zone_intrusion: Global___ZoneIntrusion | None = ...,
+        zone_occupancy: Global___ZoneOccupancy | None = ...,
+        loitering: Global___Loitering | None = ...,
+        wrong_way: Global___WrongWay | None = ...,
+        stopped_vehicle: Global___StoppedVehicle | None = ...,
+        pedestrian_on_carriageway: Global___PedestrianOnCarriageway | None = ...,
+        slow_traffic: Global___SlowTraffic | None = ...,
+        crowd_density: Global___CrowdDensity | None = ...,
+        crowd_forming: Global___CrowdForming | None = ...,
+        dispersal: Global___Dispersal | None = ...,
+        counter_flow: Global___CounterFlow | None = ...,
+        running_against_flow: Global___RunningAgainstFlow | None = ...,
+        abandoned_object: Global___AbandonedObject | None = ...,
+        person_down: Global___PersonDown | None = ...,
+        near_miss: Global___NearMiss | None = ...,
+        smoke_or_fire: Global___SmokeOrFire | None = ...,
+        flooding: Global___Flooding | None = ...,
+        lost_visibility: Global___LostVisibility | None = ...,
         schedules: _abc.Iterable[Global___Schedule] | None = ...,
         version: _builtins.int = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["line_crossing", b"line_crossing", "parameters", b"parameters", "update_time", b"update_time", "zone_intrusion", b"zone_intrusion"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["abandoned_object", b"abandoned_object", "counter_flow", b"counter_flow", "crowd_density", b"crowd_density", "crowd_forming", b"crowd_forming", "dispersal", b"dispersal", "flooding", b"flooding", "line_crossing", b"line_crossing", "loitering", b"loitering", "lost_visibility", b"lost_visibility", "near_miss", b"near_miss", "parameters", b"parameters", "pedestrian_on_carriageway", b"pedestrian_on_carriageway", "person_down", b"person_down", "running_against_flow", b"running_against_flow", "slow_traffic", b"slow_traffic", "smoke_or_fire", b"smoke_or_fire", "stopped_vehicle", b"stopped_vehicle", "update_time", b"update_time", "wrong_way", b"wrong_way", "zone_intrusion", b"zone_intrusion", "zone_occupancy", b"zone_occupancy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["classes", b"classes", "display_name", b"display_name", "etag", b"etag", "line_crossing", b"line_crossing", "mode", b"mode", "name", b"name", "parameters", b"parameters", "priority", b"priority", "schedules", b"schedules", "update_time", b"update_time", "version", b"version", "zone_intrusion", b"zone_intrusion"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["abandoned_object", b"abandoned_object", "classes", b"classes", "counter_flow", b"counter_flow", "crowd_density", b"crowd_density", "crowd_forming", b"crowd_forming", "dispersal", b"dispersal", "display_name", b"display_name", "etag", b"etag", "flooding", b"flooding", "line_crossing", b"line_crossing", "loitering", b"loitering", "lost_visibility", b"lost_visibility", "mode", b"mode", "name", b"name", "near_miss", b"near_miss", "parameters", b"parameters", "pedestrian_on_carriageway", b"pedestrian_on_carriageway", "person_down", b"person_down", "priority", b"priority", "running_against_flow", b"running_against_flow", "schedules", b"schedules", "slow_traffic", b"slow_traffic", "smoke_or_fire", b"smoke_or_fire", "stopped_vehicle", b"stopped_vehicle", "update_time", b"update_time", "version", b"version", "wrong_way", b"wrong_way", "zone_intrusion", b"zone_intrusion", "zone_occupancy", b"zone_occupancy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_parameters: _TypeAlias = _typing.Literal["line_crossing", "zone_intrusion"]  # noqa: Y015
+    _WhichOneofReturnType_parameters: _TypeAlias = _typing.Literal["line_crossing", "zone_intrusion", "zone_occupancy", "loitering", "wrong_way", "stopped_vehicle", "pedestrian_on_carriageway", "slow_traffic", "crowd_density", "crowd_forming", "dispersal", "counter_flow", "running_against_flow", "abandoned_object", "person_down", "near_miss", "smoke_or_fire", "flooding", "lost_visibility"]  # noqa: Y015
     _WhichOneofArgType_parameters: _TypeAlias = _typing.Literal["parameters", b"parameters"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_parameters) -> _WhichOneofReturnType_parameters | None: ...
 
@@ -411,6 +513,589 @@ class ZoneIntrusion(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ZoneIntrusion: _TypeAlias = ZoneIntrusion  # noqa: Y015
+
+@_typing.final
+class ZoneOccupancy(_message.Message):
+    """The number of objects in a zone reaches a threshold. It fires again only after it was clearly below it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ZONE_FIELD_NUMBER: _builtins.int
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    MINIMUM_DURATION_FIELD_NUMBER: _builtins.int
+    zone: _builtins.str
+    """`.../zones/{zone}` of the same optic. Required."""
+    threshold: _builtins.int
+    """From how many objects on. Required."""
+    @_builtins.property
+    def minimum_duration(self) -> _duration_pb2.Duration:
+        """For how long; default 3 s."""
+
+    def __init__(
+        self,
+        *,
+        zone: _builtins.str = ...,
+        threshold: _builtins.int = ...,
+        minimum_duration: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["minimum_duration", b"minimum_duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["minimum_duration", b"minimum_duration", "threshold", b"threshold", "zone", b"zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ZoneOccupancy: _TypeAlias = ZoneOccupancy  # noqa: Y015
+
+@_typing.final
+class Loitering(_message.Message):
+    """An object stays inside a zone for long. Off by default, because waiting is no offence; it rests while the zone is crowded."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ZONE_FIELD_NUMBER: _builtins.int
+    TIME_THRESHOLD_FIELD_NUMBER: _builtins.int
+    MAXIMUM_OCCUPANCY_FIELD_NUMBER: _builtins.int
+    zone: _builtins.str
+    """`.../zones/{zone}` of the same optic. Required."""
+    maximum_occupancy: _builtins.int
+    """It rests while more objects than this are in the zone, where everybody waits; 0 means the default of 8."""
+    @_builtins.property
+    def time_threshold(self) -> _duration_pb2.Duration:
+        """From when on (ONVIF TimeThreshold); default 300 s."""
+
+    def __init__(
+        self,
+        *,
+        zone: _builtins.str = ...,
+        time_threshold: _duration_pb2.Duration | None = ...,
+        maximum_occupancy: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time_threshold", b"time_threshold"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["maximum_occupancy", b"maximum_occupancy", "time_threshold", b"time_threshold", "zone", b"zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Loitering: _TypeAlias = Loitering  # noqa: Y015
+
+@_typing.final
+class WrongWay(_message.Message):
+    """A vehicle drives against its lane's course. Needs calibration."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LANE_FIELD_NUMBER: _builtins.int
+    MINIMUM_ANGLE_DEGREES_FIELD_NUMBER: _builtins.int
+    MINIMUM_DURATION_FIELD_NUMBER: _builtins.int
+    MINIMUM_DISTANCE_METRES_FIELD_NUMBER: _builtins.int
+    lane: _builtins.str
+    """`.../lanes/{lane}` of the same optic. Required."""
+    minimum_angle_degrees: _builtins.float
+    """The least angle between its heading and the course, degrees; 0 means the default of 120."""
+    minimum_distance_metres: _builtins.float
+    """And how far, metres; 0 means the default of 10."""
+    @_builtins.property
+    def minimum_duration(self) -> _duration_pb2.Duration:
+        """For how long; default 2 s."""
+
+    def __init__(
+        self,
+        *,
+        lane: _builtins.str = ...,
+        minimum_angle_degrees: _builtins.float = ...,
+        minimum_duration: _duration_pb2.Duration | None = ...,
+        minimum_distance_metres: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["minimum_duration", b"minimum_duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lane", b"lane", "minimum_angle_degrees", b"minimum_angle_degrees", "minimum_distance_metres", b"minimum_distance_metres", "minimum_duration", b"minimum_duration"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WrongWay: _TypeAlias = WrongWay  # noqa: Y015
+
+@_typing.final
+class StoppedVehicle(_message.Message):
+    """A vehicle stands in a zone where traffic flows, and not because all stand (then it is a queue). Needs calibration."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ZONE_FIELD_NUMBER: _builtins.int
+    MINIMUM_DURATION_FIELD_NUMBER: _builtins.int
+    MAXIMUM_SPEED_KMH_FIELD_NUMBER: _builtins.int
+    zone: _builtins.str
+    """`.../zones/{zone}` of the same optic. Required."""
+    maximum_speed_kmh: _builtins.float
+    """Below which speed it stands, km/h; 0 means the default of 1."""
+    @_builtins.property
+    def minimum_duration(self) -> _duration_pb2.Duration:
+        """For how long; default 10 s."""
+
+    def __init__(
+        self,
+        *,
+        zone: _builtins.str = ...,
+        minimum_duration: _duration_pb2.Duration | None = ...,
+        maximum_speed_kmh: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["minimum_duration", b"minimum_duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["maximum_speed_kmh", b"maximum_speed_kmh", "minimum_duration", b"minimum_duration", "zone", b"zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StoppedVehicle: _TypeAlias = StoppedVehicle  # noqa: Y015
+
+@_typing.final
+class PedestrianOnCarriageway(_message.Message):
+    """Somebody walks in a zone of kind carriageway."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ZONE_FIELD_NUMBER: _builtins.int
+    MINIMUM_DURATION_FIELD_NUMBER: _builtins.int
+    zone: _builtins.str
+    """`.../zones/{zone}` of the same optic. Required."""
+    @_builtins.property
+    def minimum_duration(self) -> _duration_pb2.Duration:
+        """For how long; default 2 s."""
+
+    def __init__(
+        self,
+        *,
+        zone: _builtins.str = ...,
+        minimum_duration: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["minimum_duration", b"minimum_duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["minimum_duration", b"minimum_duration", "zone", b"zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PedestrianOnCarriageway: _TypeAlias = PedestrianOnCarriageway  # noqa: Y015
+
+@_typing.final
+class SlowTraffic(_message.Message):
+    """The vehicles of a lane are slower than usual; when they stand, it is a queue. Needs calibration."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LANE_FIELD_NUMBER: _builtins.int
+    FREE_FLOW_KMH_FIELD_NUMBER: _builtins.int
+    MAXIMUM_SHARE_FIELD_NUMBER: _builtins.int
+    MINIMUM_DURATION_FIELD_NUMBER: _builtins.int
+    lane: _builtins.str
+    """`.../lanes/{lane}` of the same optic. Required."""
+    free_flow_kmh: _builtins.float
+    """Its free flow, km/h; 0: learned, as the 85th percentile of what was measured."""
+    maximum_share: _builtins.float
+    """Below which share of the free flow it is slow, 0 to 1; 0 means the default of 0.5."""
+    @_builtins.property
+    def minimum_duration(self) -> _duration_pb2.Duration:
+        """For how long; default 30 s."""
+
+    def __init__(
+        self,
+        *,
+        lane: _builtins.str = ...,
+        free_flow_kmh: _builtins.float = ...,
+        maximum_share: _builtins.float = ...,
+        minimum_duration: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["minimum_duration", b"minimum_duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["free_flow_kmh", b"free_flow_kmh", "lane", b"lane", "maximum_share", b"maximum_share", "minimum_duration", b"minimum_duration"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SlowTraffic: _TypeAlias = SlowTraffic  # noqa: Y015
+
+@_typing.final
+class CrowdDensity(_message.Message):
+    """Persons per square metre of a zone's ground, over ten seconds. Needs calibration."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    class _Scale:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ScaleEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[CrowdDensity._Scale.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        SCALE_UNSPECIFIED: CrowdDensity._Scale.ValueType  # 0
+        """Not said; taken as walkway."""
+        SCALE_WALKWAY: CrowdDensity._Scale.ValueType  # 1
+        """People walk."""
+        SCALE_QUEUE: CrowdDensity._Scale.ValueType  # 2
+        """People wait."""
+
+    class Scale(_Scale, metaclass=_ScaleEnumTypeWrapper):
+        """Fruin's scales."""
+
+    SCALE_UNSPECIFIED: CrowdDensity.Scale.ValueType  # 0
+    """Not said; taken as walkway."""
+    SCALE_WALKWAY: CrowdDensity.Scale.ValueType  # 1
+    """People walk."""
+    SCALE_QUEUE: CrowdDensity.Scale.ValueType  # 2
+    """People wait."""
+
+    ZONE_FIELD_NUMBER: _builtins.int
+    THRESHOLD_FIELD_NUMBER: _builtins.int
+    MINIMUM_DURATION_FIELD_NUMBER: _builtins.int
+    SCALE_FIELD_NUMBER: _builtins.int
+    zone: _builtins.str
+    """`.../zones/{zone}` of the same optic. Required."""
+    threshold: _builtins.float
+    """Persons per square metre; 0 means the default of 2."""
+    scale: Global___CrowdDensity.Scale.ValueType
+    """Which of Fruin's scales its level of service is read from."""
+    @_builtins.property
+    def minimum_duration(self) -> _duration_pb2.Duration:
+        """For how long; default 10 s."""
+
+    def __init__(
+        self,
+        *,
+        zone: _builtins.str = ...,
+        threshold: _builtins.float = ...,
+        minimum_duration: _duration_pb2.Duration | None = ...,
+        scale: Global___CrowdDensity.Scale.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["minimum_duration", b"minimum_duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["minimum_duration", b"minimum_duration", "scale", b"scale", "threshold", b"threshold", "zone", b"zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CrowdDensity: _TypeAlias = CrowdDensity  # noqa: Y015
+
+@_typing.final
+class CrowdForming(_message.Message):
+    """The number of people standing in a zone grows, and stays grown."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ZONE_FIELD_NUMBER: _builtins.int
+    MINIMUM_PEOPLE_FIELD_NUMBER: _builtins.int
+    WITHIN_FIELD_NUMBER: _builtins.int
+    zone: _builtins.str
+    """`.../zones/{zone}` of the same optic. Required."""
+    minimum_people: _builtins.int
+    """From how many people who stand on; 0 means the default of 10."""
+    @_builtins.property
+    def within(self) -> _duration_pb2.Duration:
+        """They came within this time; default 120 s."""
+
+    def __init__(
+        self,
+        *,
+        zone: _builtins.str = ...,
+        minimum_people: _builtins.int = ...,
+        within: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["within", b"within"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["minimum_people", b"minimum_people", "within", b"within", "zone", b"zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CrowdForming: _TypeAlias = CrowdForming  # noqa: Y015
+
+@_typing.final
+class Dispersal(_message.Message):
+    """Many people in a zone begin to run apart within moments. Needs calibration."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ZONE_FIELD_NUMBER: _builtins.int
+    MINIMUM_PEOPLE_FIELD_NUMBER: _builtins.int
+    MINIMUM_SPEED_FIELD_NUMBER: _builtins.int
+    WITHIN_FIELD_NUMBER: _builtins.int
+    zone: _builtins.str
+    """`.../zones/{zone}` of the same optic. Required."""
+    minimum_people: _builtins.int
+    """How many; 0 means the default of 5."""
+    minimum_speed: _builtins.float
+    """From which speed on, m/s; 0 means the default of 2.5."""
+    @_builtins.property
+    def within(self) -> _duration_pb2.Duration:
+        """Within which time; default 3 s."""
+
+    def __init__(
+        self,
+        *,
+        zone: _builtins.str = ...,
+        minimum_people: _builtins.int = ...,
+        minimum_speed: _builtins.float = ...,
+        within: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["within", b"within"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["minimum_people", b"minimum_people", "minimum_speed", b"minimum_speed", "within", b"within", "zone", b"zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Dispersal: _TypeAlias = Dispersal  # noqa: Y015
+
+@_typing.final
+class CounterFlow(_message.Message):
+    """The net flow over a line turns round, or a part of it goes against the rest."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINE_FIELD_NUMBER: _builtins.int
+    INTERVAL_FIELD_NUMBER: _builtins.int
+    MINIMUM_CROSSINGS_FIELD_NUMBER: _builtins.int
+    MINIMUM_SHARE_FIELD_NUMBER: _builtins.int
+    line: _builtins.str
+    """`.../lines/{line}` of the same optic. Required."""
+    minimum_crossings: _builtins.int
+    """How many crossings make a flow; 0 means the default of 20."""
+    minimum_share: _builtins.float
+    """The share of the smaller direction from which on it is counter-flow, 0 to 0.5; 0 means the default of 0.35."""
+    @_builtins.property
+    def interval(self) -> _duration_pb2.Duration:
+        """Over which time flow is counted; default 60 s."""
+
+    def __init__(
+        self,
+        *,
+        line: _builtins.str = ...,
+        interval: _duration_pb2.Duration | None = ...,
+        minimum_crossings: _builtins.int = ...,
+        minimum_share: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval", "line", b"line", "minimum_crossings", b"minimum_crossings", "minimum_share", b"minimum_share"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CounterFlow: _TypeAlias = CounterFlow  # noqa: Y015
+
+@_typing.final
+class RunningAgainstFlow(_message.Message):
+    """Somebody runs against the direction in which most people of a zone walk. Needs calibration."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ZONE_FIELD_NUMBER: _builtins.int
+    MINIMUM_SPEED_FIELD_NUMBER: _builtins.int
+    MINIMUM_DURATION_FIELD_NUMBER: _builtins.int
+    zone: _builtins.str
+    """`.../zones/{zone}` of the same optic. Required."""
+    minimum_speed: _builtins.float
+    """From which speed on, m/s; 0 means the default of 2.5."""
+    @_builtins.property
+    def minimum_duration(self) -> _duration_pb2.Duration:
+        """For how long; default 1.5 s."""
+
+    def __init__(
+        self,
+        *,
+        zone: _builtins.str = ...,
+        minimum_speed: _builtins.float = ...,
+        minimum_duration: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["minimum_duration", b"minimum_duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["minimum_duration", b"minimum_duration", "minimum_speed", b"minimum_speed", "zone", b"zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RunningAgainstFlow: _TypeAlias = RunningAgainstFlow  # noqa: Y015
+
+@_typing.final
+class AbandonedObject(_message.Message):
+    """A thing stands alone, and whoever brought it is away. Weak in the field: shadow only. Needs calibration."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ZONE_FIELD_NUMBER: _builtins.int
+    MINIMUM_DURATION_FIELD_NUMBER: _builtins.int
+    OWNER_DISTANCE_METRES_FIELD_NUMBER: _builtins.int
+    OWNER_ABSENCE_FIELD_NUMBER: _builtins.int
+    zone: _builtins.str
+    """`.../zones/{zone}` of the same optic. Required."""
+    owner_distance_metres: _builtins.float
+    """Away means farther than this, metres; 0 means the default of 3."""
+    @_builtins.property
+    def minimum_duration(self) -> _duration_pb2.Duration:
+        """For how long it stands; default 60 s."""
+
+    @_builtins.property
+    def owner_absence(self) -> _duration_pb2.Duration:
+        """For how long its owner is away; default 30 s."""
+
+    def __init__(
+        self,
+        *,
+        zone: _builtins.str = ...,
+        minimum_duration: _duration_pb2.Duration | None = ...,
+        owner_distance_metres: _builtins.float = ...,
+        owner_absence: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["minimum_duration", b"minimum_duration", "owner_absence", b"owner_absence"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["minimum_duration", b"minimum_duration", "owner_absence", b"owner_absence", "owner_distance_metres", b"owner_distance_metres", "zone", b"zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AbandonedObject: _TypeAlias = AbandonedObject  # noqa: Y015
+
+@_typing.final
+class PersonDown(_message.Message):
+    """Somebody lies on the ground. Weak in the field: shadow only."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ZONE_FIELD_NUMBER: _builtins.int
+    MINIMUM_DURATION_FIELD_NUMBER: _builtins.int
+    zone: _builtins.str
+    """`.../zones/{zone}` of the same optic. Required."""
+    @_builtins.property
+    def minimum_duration(self) -> _duration_pb2.Duration:
+        """For how long; default 10 s."""
+
+    def __init__(
+        self,
+        *,
+        zone: _builtins.str = ...,
+        minimum_duration: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["minimum_duration", b"minimum_duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["minimum_duration", b"minimum_duration", "zone", b"zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PersonDown: _TypeAlias = PersonDown  # noqa: Y015
+
+@_typing.final
+class NearMiss(_message.Message):
+    """Two objects of which one is a vehicle come so close to a collision that it counts as a conflict. Needs calibration."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ZONE_FIELD_NUMBER: _builtins.int
+    MAXIMUM_TIME_TO_COLLISION_FIELD_NUMBER: _builtins.int
+    MAXIMUM_POST_ENCROACHMENT_TIME_FIELD_NUMBER: _builtins.int
+    zone: _builtins.str
+    """`.../zones/{zone}` of the same optic. Required."""
+    maximum_time_to_collision: _builtins.float
+    """Time to collision, seconds; 0 means the default of 1.5."""
+    maximum_post_encroachment_time: _builtins.float
+    """Post-encroachment time, seconds; 0 means the default of 5."""
+    def __init__(
+        self,
+        *,
+        zone: _builtins.str = ...,
+        maximum_time_to_collision: _builtins.float = ...,
+        maximum_post_encroachment_time: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["maximum_post_encroachment_time", b"maximum_post_encroachment_time", "maximum_time_to_collision", b"maximum_time_to_collision", "zone", b"zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NearMiss: _TypeAlias = NearMiss  # noqa: Y015
+
+@_typing.final
+class SmokeOrFire(_message.Message):
+    """Smoke or fire in a zone. Weak in the field: shadow only."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ZONE_FIELD_NUMBER: _builtins.int
+    MINIMUM_DURATION_FIELD_NUMBER: _builtins.int
+    MINIMUM_SHARE_FIELD_NUMBER: _builtins.int
+    zone: _builtins.str
+    """`.../zones/{zone}` of the same optic. Required."""
+    minimum_share: _builtins.float
+    """Its least share of the zone, 0 to 1; 0 means the default of 0.03."""
+    @_builtins.property
+    def minimum_duration(self) -> _duration_pb2.Duration:
+        """For how long; default 10 s."""
+
+    def __init__(
+        self,
+        *,
+        zone: _builtins.str = ...,
+        minimum_duration: _duration_pb2.Duration | None = ...,
+        minimum_share: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["minimum_duration", b"minimum_duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["minimum_duration", b"minimum_duration", "minimum_share", b"minimum_share", "zone", b"zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SmokeOrFire: _TypeAlias = SmokeOrFire  # noqa: Y015
+
+@_typing.final
+class Flooding(_message.Message):
+    """Standing water covers a part of a zone. Weak in the field: shadow only."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ZONE_FIELD_NUMBER: _builtins.int
+    MINIMUM_DURATION_FIELD_NUMBER: _builtins.int
+    MINIMUM_SHARE_FIELD_NUMBER: _builtins.int
+    zone: _builtins.str
+    """`.../zones/{zone}` of the same optic. Required."""
+    minimum_share: _builtins.float
+    """Its least share of the zone, 0 to 1; 0 means the default of 0.2."""
+    @_builtins.property
+    def minimum_duration(self) -> _duration_pb2.Duration:
+        """For how long; default 60 s."""
+
+    def __init__(
+        self,
+        *,
+        zone: _builtins.str = ...,
+        minimum_duration: _duration_pb2.Duration | None = ...,
+        minimum_share: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["minimum_duration", b"minimum_duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["minimum_duration", b"minimum_duration", "minimum_share", b"minimum_share", "zone", b"zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Flooding: _TypeAlias = Flooding  # noqa: Y015
+
+@_typing.final
+class LostVisibility(_message.Message):
+    """The contrast of a zone sinks far below what was learned of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ZONE_FIELD_NUMBER: _builtins.int
+    MINIMUM_DURATION_FIELD_NUMBER: _builtins.int
+    MAXIMUM_SHARE_FIELD_NUMBER: _builtins.int
+    zone: _builtins.str
+    """`.../zones/{zone}` of the same optic. Required."""
+    maximum_share: _builtins.float
+    """The share of the learned contrast that is left, 0 to 1; 0 means the default of 0.3."""
+    @_builtins.property
+    def minimum_duration(self) -> _duration_pb2.Duration:
+        """For how long; default 20 s."""
+
+    def __init__(
+        self,
+        *,
+        zone: _builtins.str = ...,
+        minimum_duration: _duration_pb2.Duration | None = ...,
+        maximum_share: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["minimum_duration", b"minimum_duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["maximum_share", b"maximum_share", "minimum_duration", b"minimum_duration", "zone", b"zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LostVisibility: _TypeAlias = LostVisibility  # noqa: Y015
 
 @_typing.final
 class Schedule(_message.Message):

@@ -1,0 +1,99 @@
+"""What the rules about the picture itself share: a texture of the optic, a zone on its cells, one episode.
+
+Each names the share of its zone that looks wrong and for how long; see smoke_or_fire, flooding and lost_visibility.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from detector.domain import texture
+from detector.domain.picture import zone_mask
+from detector.domain.rules import Firing
+from detector.domain.rules.episode import Episode, Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from detector.domain.geometry import Point
+    from detector.domain.scene import Scene
+    from detector.domain.texture import Flags, Look, Usual
+
+HYSTERESIS: Final = 0.6
+"""It is over below this share of the threshold,"""
+RELEASE_SECONDS: Final = 5.0
+"""for this long."""
+
+
+class SceneryWatch:
+    """Fires when enough of a zone looks wrong for long enough.
+
+    Args:
+        zone: its corners, normalised.
+        duration: seconds.
+        minimum_share: of the zone's cells.
+        wrong: which cells look wrong, of a look, what is usual, and the zone's cells.
+        quantity: what the share is of.
+    """
+
+    def __init__(
+        self,
+        zone: tuple[Point, ...],
+        duration: float,
+        minimum_share: float,
+        wrong: Callable[[Look, Usual, Flags], Flags],
+        quantity: str,
+    ) -> None:
+        self._zone = zone
+        self._minimum_share = minimum_share
+        self._wrong = wrong
+        self._quantity = quantity
+        self._texture = texture.Texture()
+        self._episode = Episode(duration, RELEASE_SECONDS)
+
+    def step(self, scene: Scene) -> list[Firing]:
+        """See Rule.step; a frame without a picture says nothing."""
+        if scene.picture is None:
+            return []
+        size = np.array([scene.width, scene.height] * 2)
+        boxes = [tuple((np.array(presence.box) / size).tolist()) for presence in scene.present]
+        # While something is going on it must not become what is usual.
+        learn = self._episode.phase is Phase.QUIET
+        look = self._texture.step(scene.time, scene.picture, boxes, learn=learn)
+        zone = texture.cells_of(zone_mask(self._zone, *scene.picture.size))
+        free = zone & ~look.covered
+        if look.learned is None or not free.any():
+            return []
+        wrong = self._wrong(look, look.learned, zone) & free
+        share = float(wrong.sum() / zone.sum())
+        over = share < HYSTERESIS * self._minimum_share
+        if not self._episode.step(scene.time, holds=share >= self._minimum_share, over=over):
+            return []
+        return [self._explain(scene, share, wrong)]
+
+    def reset(self) -> None:
+        """See Rule.reset; what is usual stays known."""
+        self._episode.reset()
+
+    def _explain(self, scene: Scene, share: float, wrong: Flags) -> Firing:
+        rows, columns = np.nonzero(wrong)
+        across, down = scene.width / wrong.shape[1], scene.height / wrong.shape[0]
+        return Firing(
+            time=scene.time,
+            start_time=self._episode.since,
+            quantity=self._quantity,
+            unit="share of the zone",
+            value=share,
+            threshold=self._minimum_share,
+            uncertainty=0.0,
+            tracks=(),
+            classes=(),
+            box=(
+                float(columns.min() * across),
+                float(rows.min() * down),
+                float((columns.max() + 1) * across),
+                float((rows.max() + 1) * down),
+            ),
+        )
