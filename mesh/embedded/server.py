@@ -106,10 +106,21 @@ class EmbeddedServer(ABC):
             self._release()
 
     def kill(self) -> None:
-        """Kills the process at once (SIGKILL), as a crash would; ``start`` brings it back on the same port."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+        """Kills the process and its children at once (SIGKILL), as when its machine fails; ``start`` brings it back.
+
+        PostgreSQL's sessions are processes of their own, which would serve a last request after the server's death.
+        """
+        if self._process is None:
+            return
+        children: list[psutil.Process] = []
+        with contextlib.suppress(psutil.NoSuchProcess):
+            children = psutil.Process(self._process.pid).children(recursive=True)
+        self._process.kill()
+        for child in children:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
+        self._process.wait()
+        psutil.wait_procs(children)
 
     async def __aenter__(self) -> Self:
         await self.start()
