@@ -97,6 +97,7 @@ def _open(device: str, decoder: str) -> VideoCodecContext | None:
     try:
         context = av.CodecContext.create(decoder, "r", hwaccel=HWAccel(device, allow_software_fallback=False))
     except (av.error.FFmpegError, ValueError, NotImplementedError):
+        # No such device; a kind that this FFmpeg was built without; a kind that PyAV does not know.
         return None
     # FFmpeg says nothing where the codec has no way onto the device, and decodes in software.
     return context if isinstance(context, VideoCodecContext) and context.is_hwaccel else None

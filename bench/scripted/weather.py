@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import methodcaller
 from typing import Any, Final
 
 import numpy as np
@@ -95,7 +96,7 @@ def flooding() -> Study:
     def parts(random: np.random.Generator) -> list[Part]:
         floods = [_region(random, 0.3, 0.5) for _ in range(4)]
         puddle = _region(random, 0.03, 0.06)
-        wet = [Part(lambda scene, region=region: scene.water(region), 20.0) for region in floods]  # type: ignore[misc]
+        wet = [Part(methodcaller("water", region), 20.0) for region in floods]
         return [*wet, Part(lambda scene: scene.water(puddle)), Part(lambda scene: scene.fog(0.3))]
 
     return _study("flooding", {"minimum_duration": "20s"}, parts)
@@ -106,7 +107,7 @@ def lost_visibility() -> Study:
 
     def parts(random: np.random.Generator) -> list[Part]:
         left = random.uniform(0.05, 0.25, 4).tolist()
-        dense = [Part(lambda scene, share=share: scene.fog(share), 20.0) for share in left]  # type: ignore[misc]
+        dense = [Part(methodcaller("fog", share), 20.0) for share in left]
         cloud = _region(random, 0.1, 0.25)
         return [*dense, Part(lambda scene: scene.fog(0.6)), Part(lambda scene: scene.smoke(cloud))]
 
