@@ -28,11 +28,13 @@ class Verdict:
         site: where it stands; empty: nowhere.
         reasons: names of reasons; none: admitted.
         unconfirmed: names of the optics whose scene does not fit that place, in order.
+        optics: names of the optics that it has been told of, in order.
     """
 
     site: str
     reasons: tuple[str, ...]
     unconfirmed: tuple[str, ...] = ()
+    optics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ async def _load(connection: Any, names: Sequence[str]) -> dict[str, FleetDevice]
         for kind in ("device", "deployment", "optic", "zone", "line", "lane", "rule")
     }
     verdicts = {
-        row["name"]: Verdict(row["site"] or "", tuple(row["reasons"]), tuple(row["unconfirmed"]))
+        row["name"]: Verdict(row["site"] or "", tuple(row["reasons"]), tuple(row["unconfirmed"]), tuple(row["optics"]))
         for row in await connection.fetch(QUERIES["admissions_of_devices"], list(names))
     }
     versions = {row["name"]: row["version"] for row in await connection.fetch(QUERIES["optic_versions"], list(names))}

@@ -165,8 +165,8 @@ class Sweep:
             if row["sequence"] != self._fleet.sequence:
                 return False
             for name, verdict in sorted(different.items()):
-                arguments = (name, verdict.site or None, list(verdict.reasons), list(verdict.unconfirmed))
-                if await connection.fetchval(QUERIES["keep_admission"], *arguments) is not None:
+                lists = (list(verdict.reasons), list(verdict.unconfirmed), list(verdict.optics))
+                if await connection.fetchval(QUERIES["keep_admission"], name, verdict.site or None, *lists) is not None:
                     _tell_transition(self._fleet.devices[name], verdict)
         return True
 
@@ -178,6 +178,7 @@ class Sweep:
             decision.site,
             tuple(reason.value for reason in reasons),
             scenes.unconfirmed(device.configurations, device.places, gate, now),
+            tuple(sorted(device.configurations)),
         )
 
     def _tell_database(self, *, lost: bool) -> None:
@@ -200,14 +201,16 @@ def _tell_transition(device: FleetDevice, verdict: Verdict) -> None:
     """Tells what has become different for the optics of a device."""
     before = device.verdict or Verdict("", ())
     admission_changed = device.verdict is None or (before.site, before.reasons) != (verdict.site, verdict.reasons)
-    for optic in sorted(device.configurations):
-        if admission_changed and verdict.reasons:
+    for optic in verdict.optics:
+        # One that joins a device later has not been told of by what was decided about the device before.
+        is_news = admission_changed or optic not in before.optics
+        if is_news and verdict.reasons:
             log.warning("optic.refused", optic=optic, site=verdict.site, reasons=list(verdict.reasons))
-        elif admission_changed:
+        elif is_news:
             log.info("optic.admitted", optic=optic, site=verdict.site)
         # A device that stands nowhere is refused already.
         if verdict.site and optic in verdict.unconfirmed:
-            if admission_changed or optic not in before.unconfirmed:
+            if is_news or optic not in before.unconfirmed:
                 log.warning("scene.unconfirmed", optic=optic, site=verdict.site)
         elif verdict.site and optic in before.unconfirmed:
             log.info("scene.confirmed", optic=optic, site=verdict.site)

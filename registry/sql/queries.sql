@@ -93,7 +93,7 @@ FROM devices LEFT JOIN deployments ON deployments.parent = devices.name
 WHERE devices.name = ANY ($1::text[])
 
 -- name: admissions_of_devices
-SELECT name, site, reasons, unconfirmed FROM admissions WHERE name = ANY ($1::text[])
+SELECT name, site, reasons, unconfirmed, optics FROM admissions WHERE name = ANY ($1::text[])
 
 -- name: optic_versions
 -- The number of the last change of anything in the configuration of each optic of the devices $1.
@@ -105,9 +105,12 @@ FROM optics WHERE parent = ANY ($1::text[])
 
 -- name: keep_admission
 -- Answers a row only if it was a transition of a device that is still there.
-INSERT INTO admissions AS a (name, site, reasons, unconfirmed) SELECT name, $2, $3, $4 FROM devices WHERE name = $1
-ON CONFLICT (name) DO UPDATE SET site = EXCLUDED.site, reasons = EXCLUDED.reasons, unconfirmed = EXCLUDED.unconfirmed
-WHERE (a.site, a.reasons, a.unconfirmed) IS DISTINCT FROM (EXCLUDED.site, EXCLUDED.reasons, EXCLUDED.unconfirmed)
+INSERT INTO admissions AS a (name, site, reasons, unconfirmed, optics)
+SELECT name, $2, $3, $4, $5 FROM devices WHERE name = $1
+ON CONFLICT (name) DO UPDATE
+SET site = EXCLUDED.site, reasons = EXCLUDED.reasons, unconfirmed = EXCLUDED.unconfirmed, optics = EXCLUDED.optics
+WHERE (a.site, a.reasons, a.unconfirmed, a.optics)
+    IS DISTINCT FROM (EXCLUDED.site, EXCLUDED.reasons, EXCLUDED.unconfirmed, EXCLUDED.optics)
 RETURNING version
 
 -- name: gateway_for_update

@@ -238,6 +238,24 @@ async def test_a_camera_that_may_not_run_gets_no_lease_and_everybody_is_told_why
     assert (last["optic"], last["reasons"]) == ("devices/refused/optics/nord", reasons)
 
 
+async def test_an_optic_that_joins_a_refused_device_is_told_of_too(dsn: str, tmp_path: Path) -> None:
+    with capture_logs() as logs:
+        async with (
+            running_registry(dsn, tmp_path) as registry,
+            registry.channel("administrator/mrossi") as channel,
+        ):
+            administrator = Administrator(channel)
+            await administrator.CreateSite(site_id="alimonda", site=lawful.site())
+            await administrator.CreateDevice(device_id="carro-1", device=lawful.mobile_device())
+            for optic in ("nord", "sud"):
+                await registry.sweep.once()
+                await administrator.CreateOptic(parent=CARRO, optic_id=optic, optic=lawful.optic())
+            await registry.sweep.once()
+    told = [(each["optic"], each["reasons"]) for each in logs if each["event"] == "optic.refused"]
+
+    assert told == [(f"{CARRO}/optics/{optic}", ["DECISION_MISSING"]) for optic in ("nord", "sud")]
+
+
 async def assert_only_a_lawful_one_is_leased(administrator: Administrator, gw: Gateway) -> None:
     """Beside a lawful one that is leased the other has had its chance."""
     await administrator.CreateDevice(device_id="lawful", device=lawful.device(address="fd00:a::1"))

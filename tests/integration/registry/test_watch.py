@@ -56,12 +56,16 @@ async def channel(registry: Registry) -> AsyncIterator[grpc.aio.Channel]:
 
 
 async def settled(administrator: Administrator, registry: Registry) -> None:
-    """Waits until admission has looked at every device, which is a change of its own."""
+    """Waits until admission has looked at every device with all its optics, which is a change of its own."""
+    stored = "SELECT name FROM devices UNION ALL SELECT name FROM optics"
     async with asyncio.timeout(20):
-        while await registry.pool.fetchval("SELECT count(*) FROM devices") != len(
-            [device for device in registry.desk.fleet.devices.values() if device.verdict is not None]
-        ):
+        while sorted(row["name"] for row in await registry.pool.fetch(stored)) != looked_at(registry):
             await asyncio.sleep(0.02)
+
+
+def looked_at(registry: Registry) -> list[str]:
+    devices = registry.desk.fleet.devices.items()
+    return sorted(each for name, device in devices if device.verdict for each in (name, *device.verdict.optics))
 
 
 async def test_snapshot_then_changes(
