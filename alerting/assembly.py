@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from alerting import permissions
 from alerting.consumer import Consumers
 from alerting.desk import AlertDesk
 from alerting.domain.roster import Roster
@@ -61,7 +60,7 @@ class Parts:
         self.upkeep = Upkeep(ErasureStore(database), alerts, self.records, metrics, utc_now)
 
     def register(self, server: GrpcServer) -> None:
-        """Adds the servicers and the policy to a server."""
+        """Adds the servicers to a server."""
         server.add(
             alert_service_pb2_grpc.add_AlertServiceServicer_to_server,
             AlertServicer(self.desk, self.metrics),
@@ -77,4 +76,3 @@ class Parts:
             AuditServicer(self.log, self.audit_reader, self.records),
             "argo.alerting.v1.AuditService",
         )
-        server.allow(permissions.POLICY)

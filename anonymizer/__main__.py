@@ -10,7 +10,7 @@ import av.logging
 import cv2
 import structlog
 
-from anonymizer import permissions, setup
+from anonymizer import setup
 from anonymizer.broadcast import Broadcasts
 from anonymizer.domain.viewing import ViewingBook
 from anonymizer.live_view_service import LiveViewServicer
@@ -58,7 +58,6 @@ async def compose(application: lifecycle.Application[AnonymizerSettings]) -> Non
         LiveViewServicer(book, broadcasts, base_url),
         "argo.anonymizer.v1.LiveViewService",
     )
-    application.grpc.allow(permissions.POLICY)
     application.on_drain("redaction", redaction.drain)
     application.on_drain("live-view", whep.close)
     if recorder is not None:

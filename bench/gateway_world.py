@@ -188,11 +188,11 @@ async def _serving(mesh: LocalMesh, service: str, servicer: _Detector | _Anonymi
         if isinstance(servicer, _Detector):
             name, add = "argo.detector.v1.DetectionService", detection_service_pb2_grpc
             server.add(add.add_DetectionServiceServicer_to_server, servicer, name)
-            server.allow({f"/{name}/Analyze": (f"service/{GATEWAY}",)})
+            server.open({f"/{name}/Analyze": (f"service/{GATEWAY}",)})
         else:
             name = "argo.anonymizer.v1.RedactionService"
             server.add(redaction_service_pb2_grpc.add_RedactionServiceServicer_to_server, servicer, name)
-            server.allow({f"/{name}/Redact": (f"service/{GATEWAY}",)})
+            server.open({f"/{name}/Redact": (f"service/{GATEWAY}",)})
 
     async with serving(settings, register):
         yield

@@ -11,7 +11,6 @@ from argo.camera_gateway.v1.gateway_service_pb2_grpc import (
     add_GatewayServiceServicer_to_server,
 )
 from argo.camera_gateway.v1.media_service_pb2_grpc import add_MediaServiceServicer_to_server
-from camera_gateway import permissions
 from mesh.errors import FieldViolation, InvalidArgument
 
 if TYPE_CHECKING:
@@ -82,7 +81,6 @@ def register(server: GrpcServer, gateway_service: GatewayService, media_service:
     package = "argo.camera_gateway.v1"
     server.add(add_GatewayServiceServicer_to_server, gateway_service, f"{package}.GatewayService")
     server.add(add_MediaServiceServicer_to_server, media_service, f"{package}.MediaService")
-    server.allow(permissions.POLICY)
 
 
 def _page_size(requested: int) -> int:

@@ -8,7 +8,6 @@ from argo.detector.v1 import detection_service_pb2_grpc
 from detector.assembly import make_scheduler, model_source, stream_parts
 from detector.metrics import DetectorMetrics
 from detector.model_watch import ModelWatch
-from detector.permissions import POLICY
 from detector.publisher import Publisher
 from detector.service import DetectionServicer
 from detector.settings import DetectorSettings
@@ -35,7 +34,6 @@ async def compose(application: lifecycle.Application[DetectorSettings]) -> None:
     watch = ModelWatch(source, wish, scheduler, metrics, interval=settings.model_watch_seconds)
     servicer = DetectionServicer(stream_parts(settings, scheduler, publisher, metrics))
     application.grpc.add(detection_service_pb2_grpc.add_DetectionServiceServicer_to_server, servicer, SERVICE)
-    application.grpc.allow(POLICY)
     await model.warm_up(scheduler.parameters.most_frames)
     application.spawn("scheduler", scheduler.run())
     application.spawn("publisher", publisher.run())

@@ -108,7 +108,29 @@ def identify(alternative_names: Sequence[str], trust_domain: str) -> Identity:
     return identity
 
 
+@dataclass(frozen=True)
+class Grant:
+    """What goes with an identity: what it may do and what for, and how that is known.
+
+    Attributes:
+        rights: beside what the role may, for example ``"export"``.
+        purposes: what the caller is there for, for example ``"security"``.
+        roles: every role of the caller, of which the identity acts in one; empty: the certificate's alone.
+        person: who is behind an authority's or system's identity; empty: not said.
+        token_id: of the token that says so; empty: there is none, the certificate's role does.
+        machine: identity path of the machine that carries the token; empty: there is none.
+    """
+
+    rights: frozenset[str] = frozenset()
+    purposes: frozenset[str] = frozenset()
+    roles: tuple[str, ...] = ()
+    person: str = ""
+    token_id: str = ""
+    machine: str = ""
+
+
 _current: ContextVar[Identity] = ContextVar("identity")
+_granted: ContextVar[Grant] = ContextVar("grant")
 
 
 def current_identity() -> Identity:
@@ -123,11 +145,17 @@ def current_identity() -> Identity:
         raise Unauthenticated("there is no caller here", reason="IDENTITY_MISSING") from None
 
 
+def current_grant() -> Grant:
+    """What goes with the identity of the caller; an empty grant where no RPC is being handled."""
+    return _granted.get(Grant())
+
+
 @contextmanager
-def acting_as(identity: Identity) -> Iterator[None]:
-    """Makes ``identity`` the current one inside the block."""
-    token = _current.set(identity)
+def acting_as(identity: Identity, grant: Grant | None = None) -> Iterator[None]:
+    """Makes ``identity`` the current one inside the block, with its grant."""
+    token, granted = _current.set(identity), _granted.set(grant or Grant())
     try:
         yield
     finally:
+        _granted.reset(granted)
         _current.reset(token)

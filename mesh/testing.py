@@ -73,7 +73,7 @@ async def embedded_postgres(folder: Path) -> AsyncIterator[EmbeddedPostgres]:
 
 @asynccontextmanager
 async def serving(settings: S, register: Callable[[GrpcServer], None]) -> AsyncIterator[GrpcServer]:
-    """A gRPC server that says SERVING for the block; ``register`` adds the servicers and the policy."""
+    """A gRPC server that says SERVING for the block; ``register`` adds the servicers."""
     server = GrpcServer(settings, prometheus_client.CollectorRegistry())
     register(server)
     await server.start()

@@ -43,7 +43,6 @@ from registry.lease_store import LeaseStore
 from registry.leases import LeaseDesk
 from registry.metrics import CaseMetrics, RegistryMetrics
 from registry.onboarding.fleet_store import FleetStore
-from registry.permissions import POLICY
 from registry.placement_service import PlacementServicer
 from registry.placements import Placements
 from registry.proposal_service import ProposalServicer
@@ -81,10 +80,9 @@ class Assembly:
     services: Sequence[Service]
 
     def serve(self, server: GrpcServer) -> None:
-        """Registers all services and who may call them."""
+        """Registers all services."""
         for each in self.services:
             server.add(*each)
-        server.allow(POLICY, tenants=True)
 
 
 def assemble(

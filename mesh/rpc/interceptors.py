@@ -17,7 +17,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Any
 
 import grpc
@@ -25,8 +24,8 @@ import prometheus_client
 import structlog
 from grpc_status import rpc_status
 
-from mesh import identity, tracing
-from mesh.errors import ArgoError, DeadlineExceeded, PermissionDenied, Unauthenticated, Unavailable
+from mesh import tracing
+from mesh.errors import ArgoError, DeadlineExceeded, Unavailable
 from mesh.rpc.status import to_status
 
 log = structlog.get_logger()
@@ -194,60 +193,6 @@ def _from_peer(call: Call, error: grpc.aio.AioRpcError) -> ArgoError:
 def _internal(call: Call, error: Exception) -> ArgoError:
     log.error("rpc.failed", method=call.method, error_reason=type(error).__name__, exc_info=error)
     return _Internal("internal error", reason="INTERNAL", metadata={"requestId": call.request_id})
-
-
-class Authorisation:
-    """Layer: who calls, and may they call this. A method that the policy does not list is refused."""
-
-    def __init__(self, trust_domain: str) -> None:
-        self._trust_domain = trust_domain
-        self._policy: dict[str, tuple[str, ...]] = {}
-        self._tenants_welcome: set[str] = set()
-
-    def allow(self, policy: Mapping[str, tuple[str, ...]], *, tenants: bool = False) -> None:
-        """Adds to the policy.
-
-        Args:
-            policy: full method names, or a service's prefix that ends in ``/*``, to patterns (fnmatch) of role paths,
-                see ``Identity.role_path``.
-            tenants: whether these methods keep tenants apart by themselves. The people of tenants reach no others.
-        """
-        self._policy.update(policy)
-        if tenants:
-            self._tenants_welcome.update(policy)
-
-    @asynccontextmanager
-    async def __call__(self, call: Call) -> AsyncIterator[None]:
-        """Makes the caller the current identity of the handler.
-
-        Raises:
-            Unauthenticated: the certificate carries no identity.
-            PermissionDenied: the identity is of another trust domain, or may not call the method.
-        """
-        caller = identity.identify(_alternative_names(call.context), self._trust_domain)
-        structlog.contextvars.bind_contextvars(principal=caller.principal)
-        if not self._allows(caller, call.method):
-            raise PermissionDenied(
-                f"{caller.kind} may not call {call.method}",
-                reason="METHOD_NOT_ALLOWED",
-                metadata={"method": call.method, "kind": caller.kind},
-            )
-        with identity.acting_as(caller):
-            yield
-
-    def _allows(self, caller: identity.Identity, method: str) -> bool:
-        entry = method if method in self._policy else method.rsplit("/", 1)[0] + "/*"
-        # A service that knows of no tenants would show them each other's data.
-        path = caller.role_path if entry in self._tenants_welcome else caller.path
-        return any(fnmatchcase(path, pattern) for pattern in self._policy.get(entry, ()))
-
-
-def _alternative_names(context: grpc.aio.ServicerContext[Any, Any]) -> list[str]:
-    authentication: Mapping[str, Any] = context.auth_context()
-    if not authentication:
-        raise Unauthenticated("mutual TLS is required", reason="IDENTITY_MISSING")
-    names = authentication.get("x509_subject_alternative_name") or ()
-    return [bytes(name).decode("utf-8", "replace") for name in names]
 
 
 @asynccontextmanager

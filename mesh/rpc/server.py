@@ -12,8 +12,8 @@ from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
 from mesh.http import port_in_use
+from mesh.rpc.authorisation import Authorisation
 from mesh.rpc.interceptors import (
-    Authorisation,
     DeadlineCap,
     LayeredInterceptor,
     RequestLog,
@@ -48,7 +48,7 @@ _REFLECTION = "grpc.reflection.v1alpha.ServerReflection"
 
 
 class GrpcServer:
-    """A grpc.aio server. Add servicers and policies, then start it; it serves NOT_SERVING until told otherwise."""
+    """A grpc.aio server. Add servicers, then start it; it serves NOT_SERVING until told otherwise."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class GrpcServer:
         self._settings = settings
         self._watch = TlsWatch(settings.tls)
         self._authorisation = Authorisation(settings.trust_domain)
-        self._authorisation.allow({"/grpc.health.v1.Health/*": ("*/*",), f"/{_REFLECTION}/*": ("*/*",)})
+        self._authorisation.open({"/grpc.health.v1.Health/*": ("*/*",), f"/{_REFLECTION}/*": ("*/*",)})
         layers = (
             RequestLog(metrics),
             answer_errors,
@@ -95,7 +95,7 @@ class GrpcServer:
         return self._address
 
     def add(self, add_to_server: Callable[[Any, grpc.aio.Server], None], servicer: object, full_name: str) -> None:
-        """Adds a servicer.
+        """Adds a servicer; who may call it stands in ``mesh/access/permissions.toml``.
 
         Args:
             add_to_server: the generated ``add_…Servicer_to_server``.
@@ -106,15 +106,14 @@ class GrpcServer:
         add_to_server(servicer, self._server)
         self._names.append(full_name)
 
-    def allow(self, policy: Mapping[str, tuple[str, ...]], *, tenants: bool = False) -> None:
-        """Allows methods.
+    def open(self, methods: Mapping[str, tuple[str, ...]]) -> None:
+        """Opens methods that are of no service of the mesh; those of its services have their rows in the matrix.
 
         Args:
-            policy: full method names (``/package.Service/Method``) to patterns of role paths (``Identity.role_path``),
-                for example ``("service/*",)``. A method that no policy names is refused to everybody.
-            tenants: whether these methods keep tenants apart by themselves. The people of tenants reach no others.
+            methods: full method names (``/package.Service/Method``) to patterns of identity paths, for example
+                ``("service/*",)``.
         """
-        self._authorisation.allow(policy, tenants=tenants)
+        self._authorisation.open(methods)
 
     async def start(self) -> None:
         """Binds the port and starts to answer; health says NOT_SERVING.

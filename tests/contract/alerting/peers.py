@@ -86,17 +86,17 @@ class Peers:
             name = "argo.registry.v1.RegistryService"
             servicer = Registry()  # type: ignore[abstract]  # the rest answers UNIMPLEMENTED
             server.add(registry_grpc.add_RegistryServiceServicer_to_server, servicer, name)
-            server.allow({f"/{name}/*": ("service/alerting",)})
+            server.open({f"/{name}/*": ("service/alerting",)})
 
         def gateway(server: GrpcServer) -> None:
             name = "argo.camera_gateway.v1.GatewayService"
             servicer = Gateway()  # type: ignore[abstract]  # the rest answers UNIMPLEMENTED
             server.add(gateway_grpc.add_GatewayServiceServicer_to_server, servicer, name)
-            server.allow({f"/{name}/*": ("service/alerting",)})
+            server.open({f"/{name}/*": ("service/alerting",)})
 
         def anonymizer(server: GrpcServer) -> None:
             name = "argo.anonymizer.v1.LiveViewService"
             server.add(live_grpc.add_LiveViewServiceServicer_to_server, self.anonymizer, name)
-            server.allow({f"/{name}/*": ("service/alerting",)})
+            server.open({f"/{name}/*": ("service/alerting",)})
 
         return {"registry": registry, "camera-gateway": gateway, "anonymizer": anonymizer}

@@ -51,7 +51,7 @@ async def test_every_look_and_every_act_is_on_record(
     await operator.DispatchAlert(v1.DispatchAlertRequest(name=name, recipient="authorities/questura", reason="fight"))
     await police.GetAlert(v1.GetAlertRequest(name=name, reason="duty"))
 
-    auditor = AuditServiceStub(await connect("administrator/bianchi"))
+    auditor = AuditServiceStub(await connect("auditor/bianchi"))
     listed = await auditor.ListAuditEntries(audit_v1.ListAuditEntriesRequest(reason="yearly check"))
     rows = [(entry.act, entry.actor, entry.reason, entry.subject, entry.recipient) for entry in listed.entries]
     assert rows == [
@@ -67,7 +67,7 @@ async def test_every_look_and_every_act_is_on_record(
         (audit_v1.AuditEntry.ACT_CHANGE, "operator/rossi", "acknowledge, no reason given", name, ""),
         (audit_v1.AuditEntry.ACT_COMMUNICATION, "operator/rossi", "fight", name, "authority/questura"),
         (audit_v1.AuditEntry.ACT_COMMUNICATION, "authority/questura", "duty", name, "authority/questura"),
-        (audit_v1.AuditEntry.ACT_CONSULTATION, "administrator/bianchi", "yearly check", "audit entries after 0", ""),
+        (audit_v1.AuditEntry.ACT_CONSULTATION, "auditor/bianchi", "yearly check", "audit entries after 0", ""),
     ]
     verified = await auditor.VerifyAuditLog(audit_v1.VerifyAuditLogRequest())
     assert (verified.entries, verified.first_bad_sequence) == (7, 0)
@@ -85,7 +85,7 @@ async def test_a_row_edited_by_a_superuser_is_found_and_named(
     await superuser.execute(f"UPDATE {schema}.audit_entries SET why = 'nothing' WHERE sequence = 2")  # noqa: S608
     await superuser.close()
 
-    auditor = AuditServiceStub(await connect("administrator/bianchi"))
+    auditor = AuditServiceStub(await connect("auditor/bianchi"))
     assert (await auditor.VerifyAuditLog(audit_v1.VerifyAuditLogRequest())).first_bad_sequence == 2
 
 
@@ -138,7 +138,7 @@ async def test_the_log_is_the_auditors_alone(operator: AlertServiceAsyncStub, co
 
 
 async def test_the_log_is_read_in_pages_and_with_a_reason(connect: Connect) -> None:
-    auditor = AuditServiceStub(await connect("administrator/bianchi"))
+    auditor = AuditServiceStub(await connect("auditor/bianchi"))
     for number in range(3):
         await auditor.ListAuditEntries(audit_v1.ListAuditEntriesRequest(reason=f"look {number}"))
     first = await auditor.ListAuditEntries(audit_v1.ListAuditEntriesRequest(reason="page", page_size=2))

@@ -191,7 +191,7 @@ async def test_a_look_at_the_ledger_is_on_record_with_its_reason(
 ) -> None:
     await stub.ListCoverage(question(blind_only=True))
 
-    auditor = AuditServiceStub(await connect("administrator/bianchi"))
+    auditor = AuditServiceStub(await connect("auditor/bianchi"))
     (entry, *_) = (await auditor.ListAuditEntries(audit_v1.ListAuditEntriesRequest(reason="check"))).entries
     assert (entry.act, entry.actor) == (audit_v1.AuditEntry.ACT_CONSULTATION, "operator/rossi")
     assert entry.reason == "what was seen of the theft"

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import prometheus_client
 
-from anonymizer import permissions
 from anonymizer.broadcast import Broadcasts
 from anonymizer.domain.viewing import ViewingBook
 from anonymizer.live_view_service import LiveViewServicer
@@ -101,7 +100,6 @@ async def running(authority: CertificateAuthority, recorder: Recorder | None = N
                 LiveViewServicer(book, broadcasts, f"http://{web}"),
                 "argo.anonymizer.v1.LiveViewService",
             )
-            server.allow(permissions.POLICY)
 
         settings = settings_of(authority, "service/anonymizer", ServiceSettings)
         server = await stack.enter_async_context(serving(settings, register))

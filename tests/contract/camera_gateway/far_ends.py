@@ -146,7 +146,7 @@ def register_detector(detector: Detector) -> Any:
     def register(server: GrpcServer) -> None:
         name = "argo.detector.v1.DetectionService"
         server.add(detection_service_pb2_grpc.add_DetectionServiceServicer_to_server, detector, name)
-        server.allow({f"/{name}/Analyze": ("service/camera-gateway",)})
+        server.open({f"/{name}/Analyze": ("service/camera-gateway",)})
 
     return register
 
@@ -155,7 +155,7 @@ def register_anonymizer(anonymizer: Anonymizer) -> Any:
     def register(server: GrpcServer) -> None:
         name = "argo.anonymizer.v1.RedactionService"
         server.add(redaction_service_pb2_grpc.add_RedactionServiceServicer_to_server, anonymizer, name)
-        server.allow({f"/{name}/Redact": ("service/camera-gateway",)})
+        server.open({f"/{name}/Redact": ("service/camera-gateway",)})
 
     return register
 
@@ -164,7 +164,7 @@ def register_registry(registry: Registry) -> Any:
     def register(server: GrpcServer) -> None:
         name = "argo.registry.v1.LeaseService"
         server.add(lease_service_pb2_grpc.add_LeaseServiceServicer_to_server, registry, name)
-        server.allow({f"/{name}/HoldLeases": ("service/camera-gateway",)})
+        server.open({f"/{name}/HoldLeases": ("service/camera-gateway",)})
 
     return register
 

@@ -17,7 +17,6 @@ from argo.type.v1 import geometry_pb2, media_pb2
 from detector.domain.batching import BatchingParameters
 from detector.domain.tracking import TrackerParameters
 from detector.metrics import DetectorMetrics
-from detector.permissions import POLICY
 from detector.publisher import Publisher
 from detector.scheduling import Scheduler
 from detector.service import DetectionServicer
@@ -91,7 +90,6 @@ def _register(server: GrpcServer, servicer: DetectionServicer) -> None:
         servicer,
         "argo.detector.v1.DetectionService",
     )
-    server.allow(POLICY)
 
 
 OPTIC = "devices/camera-1/optics/front"

@@ -40,7 +40,7 @@ class Echo:
 
     def register(self, server: GrpcServer) -> None:
         server.add(add_echo_to_server, self, SERVICE)
-        server.allow(
+        server.open(
             {
                 f"/{SERVICE}/GetEcho": ("service/*", "operator/*"),
                 f"/{SERVICE}/CreateEcho": ("service/*",),

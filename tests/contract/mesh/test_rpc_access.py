@@ -6,7 +6,6 @@ import asyncio
 from typing import Any
 
 import grpc
-import pytest
 from google.protobuf.wrappers_pb2 import StringValue
 
 from mesh import testing
@@ -37,20 +36,6 @@ async def test_a_method_that_no_policy_lists_is_refused(stub: Any) -> None:
 
     assert error.code() is grpc.StatusCode.PERMISSION_DENIED
     assert details_of(error)[0].reason == "METHOD_NOT_ALLOWED"
-
-
-@pytest.mark.parametrize("welcome", [False, True])
-async def test_the_people_of_tenants_reach_only_what_keeps_them_apart(
-    server: GrpcServer, authority: CertificateAuthority, stub_of: Any, *, welcome: bool
-) -> None:
-    server.allow({"/argo.test.v1.EchoService/GetEcho": ("operator/*",)}, tenants=welcome)
-    caller = "tenants/amiat/operator/mrossi"
-    async with testing.calling(server, authority, caller, peer=PEER, settings_type=ServiceSettings) as channel:
-        if welcome:
-            assert (await stub_of(channel).get(StringValue(value="x"))).value == "x"
-        else:
-            error = await failure_of(stub_of(channel).get(StringValue()))
-            assert details_of(error)[0].reason == "METHOD_NOT_ALLOWED"
 
 
 async def test_an_identity_outside_the_policy_is_refused(

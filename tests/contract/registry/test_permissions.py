@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import grpc
 import pytest
 
+from mesh.access import matrix
 from mesh.authority import CertificateAuthority
 from mesh.identity import Identity
-from registry.permissions import POLICY
 from tests.contract.registry.methods import METHODS, call, methods_of, path_of
 from tests.contract.registry.support import Registry
 
@@ -23,6 +22,7 @@ IDENTITIES = (
     "service/registry", "service/camera-gateway", "service/detector", "service/anonymizer", "service/alerting",
 )  # fmt: skip
 
+ROWS = {path: row for path, row in matrix().rows.items() if path.startswith("/argo.registry.")}
 READERS = {"operator", "supervisor", "administrator", "auditor", "service"}
 EXPECTED = {
     "HoldLeases": {"service/camera-gateway"},
@@ -47,7 +47,7 @@ def is_expected(method: str, identity: str) -> bool:
 
 
 def test_the_policy_names_every_method_that_is_served_and_no_other(registry: Registry) -> None:
-    assert {path_of(method) for method in methods_of(*registry.services)} == set(POLICY)
+    assert {path_of(method) for method in methods_of(*registry.services)} == set(ROWS)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -57,14 +57,14 @@ def test_the_policy_says_what_the_design_says(method: str) -> None:
     assert allowed == {
         identity
         for identity in IDENTITIES
-        if any(fnmatchcase(Identity("argo.local", identity).role_path, pattern) for pattern in POLICY[method])
+        if ROWS[method].names(Identity("argo.local", identity), ROWS[method].callers)
     }
 
 
 @pytest.mark.parametrize("identity", IDENTITIES)
 async def test_an_identity_reaches_only_its_methods(registry: Registry, identity: str) -> None:
     async with registry.channel(identity) as channel:
-        for path in POLICY:
+        for path in ROWS:
             outcome = await call(channel, METHODS[path], unheard=not is_expected(path, identity))
             if is_expected(path, identity):
                 assert outcome.code != grpc.StatusCode.UNIMPLEMENTED, path
