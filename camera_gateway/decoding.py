@@ -219,6 +219,9 @@ class VideoDecoder:
         """
         if data is None:
             return self._context.decode(None)
-        packet = av.Packet(data)
+        # Decoders read a little beyond the end. FFmpeg's own memory is padded with zeros, that of `data` is not: what
+        # happens to lie behind it would be taken for pictures.
+        packet = av.Packet(len(data))
+        packet.update(data)
         packet.pts = timestamp
         return self._context.decode(packet)

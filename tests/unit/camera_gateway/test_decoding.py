@@ -5,7 +5,7 @@ import contextlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import av
 import numpy as np
@@ -204,6 +204,27 @@ def coded(frames: int = 30) -> list[bytes]:
         frame.pts = number
         pictures += [bytes(packet) for packet in encoder.encode(frame)]
     return pictures
+
+
+def noise(encoder_name: str, frames: int = 10) -> list[bytes]:
+    encoder = av.CodecContext.create(encoder_name, "w")
+    assert isinstance(encoder, VideoCodecContext)
+    encoder.width, encoder.height, encoder.pix_fmt, encoder.time_base = 64, 48, "yuv420p", Fraction(1, 10)
+    pictures = np.random.default_rng(1).integers(16, 235, (frames, 72, 64), np.uint8)
+    coded_frames = [encoder.encode(av.VideoFrame.from_ndarray(picture, format="yuv420p")) for picture in pictures]
+    return [bytes(packet) for packets in coded_frames for packet in packets]
+
+
+def test_what_lies_behind_a_packet_in_memory_is_no_part_of_it() -> None:
+    # Each packet lacks its last byte, so that the decoder is at its end before it is at the picture's.
+    packets = [packet[:-1] for packet in noise("msmpeg4")]
+
+    def decoded(behind: int) -> list[bytes]:
+        decoder = VideoDecoder("msmpeg4", size=(64, 48))
+        views = [memoryview(packet + bytes([behind]) * 64)[: len(packet)] for packet in packets]
+        return [to_i420(frame, 64, 48) for view in views for frame in decoder.decode(cast("bytes", view))]
+
+    assert decoded(0xFF) == decoded(0x00) != []
 
 
 @pytest.mark.parametrize("device", ["", "auto", "cuda", "vaapi", "nonsense"])
