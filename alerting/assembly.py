@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from alerting.consumer import Consumers
 from alerting.desk import AlertDesk
 from alerting.domain.roster import Roster
+from alerting.flow_consumer import FlowConsumer
 from alerting.metrics import Metrics
 from alerting.records import Records
 from alerting.service.alerts import AlertServicer
@@ -20,6 +21,7 @@ from alerting.store.coverage import CoverageStore
 from alerting.store.database import Database
 from alerting.store.erasure import ErasureStore
 from alerting.store.events import EventStore
+from alerting.store.flows import FlowStore
 from alerting.store.sign_ins import SignInStore
 from alerting.upkeep import Upkeep
 from argo.alerting.v1 import alert_service_pb2_grpc, audit_service_pb2_grpc, coverage_service_pb2_grpc
@@ -57,6 +59,8 @@ class Parts:
         )
         window = timedelta(seconds=settings.group_seconds)
         self.consumers = Consumers(EventStore(database), metrics, window=window, clock=utc_now)
+        self.flows = FlowStore(database)
+        self.flow_consumer = FlowConsumer(self.flows, metrics, clock=utc_now)
         self.upkeep = Upkeep(ErasureStore(database), alerts, self.records, metrics, utc_now)
 
     def register(self, server: GrpcServer) -> None:

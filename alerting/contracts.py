@@ -246,6 +246,15 @@ def optic_name(name: str, field: str = "optic") -> str:
     return _name(name, _OPTIC_NAME, field)
 
 
+def site_name(name: str, field: str = "site") -> str:
+    """``sites/{site}``, or nothing.
+
+    Raises:
+        InvalidArgument: it is not such a name.
+    """
+    return _name(name, _SITE_NAME, field)
+
+
 def recipient_name(name: str) -> str:
     """``authorities/{tenant}``.
 

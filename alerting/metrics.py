@@ -38,6 +38,9 @@ class Metrics:
         )
         self.alerts = Gauge("argo_alerting_alerts", "Alerts that are kept, by state.", ["state"], registry=registry)
         self.watches = Gauge("argo_alerting_watches", "Open watches of alerts.", registry=registry)
+        self.flow_reports = Counter(
+            "argo_alerting_flow_reports", "Reports of counts, by what became of them.", ["outcome"], registry=registry
+        )
         self.erased = Counter("argo_alerting_erased", "What was erased at its time.", ["kind"], registry=registry)
 
     def show_alerts(self, counts: Mapping[State, int]) -> None:

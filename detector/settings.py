@@ -43,7 +43,9 @@ class DetectorSettings(ServiceSettings):
     )
     event_interval_seconds: float = pydantic.Field(0.2, gt=0, le=10, description="events are published this often")
     observation_interval_seconds: float = pydantic.Field(2.0, gt=0, le=60, description="so are observations")
-    flow_interval_seconds: float = pydantic.Field(10.0, gt=0, le=3600, description="so are counts")
+    flow_interval_seconds: float = pydantic.Field(
+        10.0, gt=0, le=60, description="so are counts; whoever keeps them does so by the minute"
+    )
     outbox_capacity: int = pydantic.Field(
         20_000, ge=1, description="events, observations and counts each, kept while NATS is away; the oldest go first"
     )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 from alerting.store.database import Database
+from alerting.store.flows import FLOW_QUERIES
 from alerting.store.queries import QUERIES
 
 _BATCH = 5000
+_FLOW_TABLES = ("flow_reports", "flow_coverage", "flow_minutes", "flow_turns", "flow_near_misses")
 _SIGN_INS_KEPT = timedelta(days=7)
 
 RecordErasure = Callable[[Any, str, int], Awaitable[None]]
@@ -34,7 +36,9 @@ class ErasureStore:
         """
         erased = {"alerts": await self._repeat(self._erase_alerts, now, record)}
         for kind in ("events", "observations", "coverage"):
-            erased[kind] = await self._repeat(_Eraser(self._database, kind), now, record)
+            erased[kind] = await self._repeat(_Eraser(self._database, kind, QUERIES), now, record)
+        for kind in _FLOW_TABLES:
+            erased[kind] = await self._repeat(_Eraser(self._database, kind, FLOW_QUERIES), now, record)
         await self._database.execute(QUERIES["expire_sign_ins"], now - _SIGN_INS_KEPT)
         return erased
 
@@ -60,13 +64,14 @@ class ErasureStore:
 class _Eraser:
     """Erases one kind of row, a batch per call."""
 
-    def __init__(self, database: Database, kind: str) -> None:
+    def __init__(self, database: Database, kind: str, queries: Mapping[str, str]) -> None:
         self._database = database
         self._kind = kind
+        self._query = queries[f"expire_{kind}"]
 
     async def __call__(self, now: datetime, record: RecordErasure) -> int:
         async with self._database.transaction() as connection:
-            status: str = await connection.execute(QUERIES[f"expire_{self._kind}"], now, _BATCH)
+            status: str = await connection.execute(self._query, now, _BATCH)
             count = int(status.rsplit(" ", 1)[-1])
             if count:
                 await record(connection, self._kind, count)

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from detector.domain.scene import Presence, Scene
     from detector.domain.trails import Trails
 
-LONGEST_STEP_SECONDS: Final = 1.0
-"""A frame speaks for the time since the one before it, but for no more than this: the rest was not analysed."""
+LONGEST_STEP_SECONDS: Final = 2.5
+"""A frame speaks for the time since the one before it, but for no more than this: the rest was not analysed. A scene in
+which nothing moves is looked at every two seconds, and that nothing crossed it is known."""
 
 
 @dataclass(frozen=True, slots=True)
