@@ -8,7 +8,7 @@ import structlog
 
 from alerting import migrations
 from alerting.assembly import Parts, utc_now
-from alerting.clients import GatewayClient, LiveViewClient, RegistryClient
+from alerting.clients import GatewayClient, HoldsClient, LiveViewClient, RegistryClient
 from alerting.console.application import console
 from alerting.console.board import Board
 from alerting.metrics import Metrics
@@ -33,9 +33,10 @@ async def compose(application: lifecycle.Application[AlertingSettings]) -> None:
     await audit.report(pool)
     tls = settings.tls if settings.nats_url.startswith("tls://") else None
     bus = await application.enter(Bus.connect(settings.nats_url, name="alerting", tls=tls, metrics=application.metrics))
-    parts = Parts(settings, pool, Metrics(application.metrics))
+    registry = await application.enter(open_channel(settings.registry, settings, peer="service/registry"))
+    parts = Parts(settings, pool, Metrics(application.metrics), HoldsClient(registry).read)
     parts.register(application.grpc)
-    await open_console(application, parts)
+    await open_console(application, parts, RegistryClient(registry))
 
     application.spawn("changes", parts.signal.listen())
     application.spawn("events", parts.consumers.consume_events(bus))
@@ -46,13 +47,14 @@ async def compose(application: lifecycle.Application[AlertingSettings]) -> None:
     application.on_drain("watches", parts.signal.close)
 
 
-async def open_console(application: lifecycle.Application[AlertingSettings], parts: Parts) -> None:
+async def open_console(
+    application: lifecycle.Application[AlertingSettings], parts: Parts, registry: RegistryClient
+) -> None:
     """Serves the console, and follows what it shows."""
     settings = application.settings
-    registry = await application.enter(open_channel(settings.registry, settings, peer="service/registry"))
     gateway = await application.enter(open_channel(settings.camera_gateway, settings, peer="service/camera-gateway"))
     anonymizer = await application.enter(open_channel(settings.anonymizer, settings, peer="service/anonymizer"))
-    board = Board(RegistryClient(registry), GatewayClient(gateway), parts.coverage, utc_now, parts.roster)
+    board = Board(registry, GatewayClient(gateway), parts.coverage, utc_now, parts.roster)
     web = console(settings, parts, board, LiveViewClient(anonymizer), utc_now)
     address = await application.enter(serve_web(web, settings.web_listen))
     log.info("console.opened", address=address, sign_in=settings.console_token is not None)

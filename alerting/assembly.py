@@ -22,8 +22,10 @@ from alerting.store.database import Database
 from alerting.store.erasure import ErasureStore
 from alerting.store.events import EventStore
 from alerting.store.flows import FlowStore
+from alerting.store.holds import HoldStore
+from alerting.store.observations import ObservationStore
 from alerting.store.sign_ins import SignInStore
-from alerting.upkeep import Upkeep
+from alerting.upkeep import HoldWatch, ReadHolds, Upkeep
 from argo.alerting.v1 import alert_service_pb2_grpc, audit_service_pb2_grpc, coverage_service_pb2_grpc
 from mesh.audit import AuditLog
 from mesh.postgres import Pool
@@ -38,8 +40,9 @@ def utc_now() -> datetime:
 class Parts:
     """Everything between the transports and the database."""
 
-    def __init__(self, settings: AlertingSettings, pool: Pool, metrics: Metrics) -> None:
+    def __init__(self, settings: AlertingSettings, pool: Pool, metrics: Metrics, read_holds: ReadHolds) -> None:
         database = Database(pool)
+        observations = ObservationStore(database)
         alerts = AlertStore(database)
         self.metrics = metrics
         self.log = AuditLog(pool)
@@ -58,10 +61,11 @@ class Parts:
             clock=utc_now,
         )
         window = timedelta(seconds=settings.group_seconds)
-        self.consumers = Consumers(EventStore(database), metrics, window=window, clock=utc_now)
         self.flows = FlowStore(database)
         self.flow_consumer = FlowConsumer(self.flows, metrics, clock=utc_now)
-        self.upkeep = Upkeep(ErasureStore(database), alerts, self.records, metrics, utc_now)
+        self.consumers = Consumers(EventStore(database), observations, metrics, window=window, clock=utc_now)
+        hold_watch = HoldWatch(HoldStore(database), read_holds, metrics)
+        self.upkeep = Upkeep(ErasureStore(database), observations, hold_watch, alerts, self.records, metrics, utc_now)
 
     def register(self, server: GrpcServer) -> None:
         """Adds the servicers to a server."""

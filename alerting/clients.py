@@ -12,9 +12,18 @@ import grpc
 
 from alerting.contracts import display_name
 from alerting.domain.board import Place, Refusal, Session, SessionState
+from alerting.domain.holds import HeldInterval
 from argo.anonymizer.v1 import live_view_service_pb2, live_view_service_pb2_grpc
 from argo.camera_gateway.v1 import gateway_service_pb2, gateway_service_pb2_grpc
-from argo.registry.v1 import admission_pb2, registry_service_pb2, registry_service_pb2_grpc, site_pb2
+from argo.registry.v1 import (
+    admission_pb2,
+    hold_service_pb2,
+    hold_service_pb2_grpc,
+    registry_service_pb2,
+    registry_service_pb2_grpc,
+    site_pb2,
+)
+from mesh.errors import Unavailable
 from mesh.rpc.status import from_rpc_error
 
 _PAGE = 1000
@@ -110,6 +119,41 @@ class LiveViewClient:
         with _translated():
             viewing = await self._stub.CreateViewing(request)
         return Viewing(viewing.whep_url, viewing.token, viewing.expire_time.ToDatetime(tzinfo=UTC))
+
+
+class HoldsClient:
+    """Asks the registry what must not be erased."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = hold_service_pb2_grpc.HoldServiceStub(channel)
+
+    async def read(self) -> list[HeldInterval]:
+        """All that is held now.
+
+        Raises:
+            Unavailable: the registry does not say all of it, for whatever reason (``HOLDS_UNKNOWN``).
+        """
+        intervals: list[HeldInterval] = []
+        token = ""
+        while True:
+            request = hold_service_pb2.ListHeldIntervalsRequest(page_size=_PAGE, page_token=token)
+            try:
+                page = await self._stub.ListHeldIntervals(request)
+            except grpc.aio.AioRpcError as error:
+                # Also when it refuses: whatever the reason, nothing may be erased as if nothing were held.
+                raise Unavailable(
+                    f"the registry does not say what is held ({error.code().name})", reason="HOLDS_UNKNOWN"
+                ) from error
+            intervals += [_held(interval) for interval in page.held_intervals]
+            token = page.next_page_token
+            if not token:
+                return intervals
+
+
+def _held(message: hold_service_pb2.HeldInterval) -> HeldInterval:
+    interval = message.interval
+    times = (interval.start_time, interval.end_time, message.expire_time)
+    return HeldInterval(message.optic, *(time.ToDatetime(tzinfo=UTC) for time in times))
 
 
 def _label(device: str, optic: str) -> str:

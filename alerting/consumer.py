@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from alerting import contracts
+from alerting import arrivals, contracts
 from alerting.domain.events import RuleEvent
 from alerting.metrics import Metrics
 from alerting.store.events import EventStore, Outcome
+from alerting.store.observations import ObservationStore
 from argo.camera_gateway.v1 import coverage_pb2
 from argo.detector.v1 import bus_pb2
 from mesh import tracing
@@ -29,9 +30,16 @@ class Consumers:
     """
 
     def __init__(
-        self, store: EventStore, metrics: Metrics, *, window: timedelta, clock: Callable[[], datetime]
+        self,
+        store: EventStore,
+        observations: ObservationStore,
+        metrics: Metrics,
+        *,
+        window: timedelta,
+        clock: Callable[[], datetime],
     ) -> None:
         self._store = store
+        self._observations = observations
         self._metrics = metrics
         self._window = window
         self._clock = clock
@@ -78,12 +86,13 @@ class Consumers:
         """
         self._note("ARGO_OBSERVATIONS", "observations", batch.optic, batch.dropped, delivery)
         try:
-            observations = contracts.observations(batch, self._clock())
+            observations = arrivals.observations(batch, delivery.published)
         except InvalidArgument as error:
             self._reject("observations", error)
             return
         if observations:
-            await self._store.write_observations(observations)
+            written = await self._observations.write(observations, self._clock())
+            self._metrics.late.inc(written.late)
 
     async def take_report(self, message: coverage_pb2.HealthReport, delivery: Delivery) -> None:
         """Enters a health report into the coverage ledger.

@@ -15,7 +15,6 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from alerting.domain import coverage
 from alerting.domain.alerts import Alert, Priority
 from alerting.domain.events import RuleEvent
-from alerting.domain.observations import Observation, signed
 from alerting.domain.retention import expiry
 from alerting.domain.summary import Explanation
 from alerting.domain.tokens import invalid
@@ -30,6 +29,7 @@ _OPTIC: Final = rf"devices/{_ID}/optics/{_ID}"
 _OPTIC_NAME: Final = re.compile(_OPTIC)
 _SITE_NAME: Final = re.compile(rf"(?:sites/{_ID})?")
 _RULE_NAME: Final = re.compile(rf"{_OPTIC}/rules/{_ID}")
+_OWN_PLACE: Final = re.compile(rf"(?:zones|lines)/{_ID}")
 _PLACE_NAME: Final = re.compile(rf"(?:{_OPTIC}/(?:zones|lines)/{_ID})?")
 _ALERT_NAME: Final = re.compile(rf"alerts/({_ID})")
 _RECIPIENT: Final = re.compile(rf"authorities/{_ID}")
@@ -75,31 +75,6 @@ def _explanation(event: bus_pb2.Event) -> Explanation:
         place_display_name=display_name(event.place_display_name),
         optic_display_name=display_name(event.optic_display_name),
     )
-
-
-def observations(batch: bus_pb2.ObservationBatch, received: datetime) -> list[Observation]:
-    """The observations of a batch from the bus.
-
-    Raises:
-        InvalidArgument: one has no valid names or times.
-    """
-    optic, site = _name(batch.optic, _OPTIC_NAME, "optic"), _name(batch.site, _SITE_NAME, "site")
-    values = []
-    for item in batch.observations:
-        start = time_of(item, "start_time")
-        value = Observation(
-            optic=optic,
-            site=site,
-            track=signed(item.track),
-            object_class=_known(object_class_pb2.ObjectClass, item.object_class),
-            start_time=start,
-            end_time=time_of(item, "end_time"),
-            finished=item.finished,
-            expire_time=expiry(start, received),
-            payload=item.SerializeToString(deterministic=True),
-        )
-        values.append(value)
-    return values
 
 
 def health_report(report: coverage_pb2.HealthReport, received: datetime) -> coverage.Report:
@@ -253,6 +228,11 @@ def site_name(name: str, field: str = "site") -> str:
         InvalidArgument: it is not such a name.
     """
     return _name(name, _SITE_NAME, field)
+
+
+def is_place(name: str) -> bool:
+    """Whether it is ``zones/{zone}`` or ``lines/{line}``."""
+    return _OWN_PLACE.fullmatch(name) is not None
 
 
 def recipient_name(name: str) -> str:

@@ -41,6 +41,14 @@ class Metrics:
         self.flow_reports = Counter(
             "argo_alerting_flow_reports", "Reports of counts, by what became of them.", ["outcome"], registry=registry
         )
+        self.late = Counter(
+            "argo_alerting_late_observations",
+            "Observations that had reached seven days after capture before they came; not kept.",
+            registry=registry,
+        )
+        self.holds_known = Gauge(
+            "argo_alerting_holds_known", "1 while the registry says what legal holds keep.", registry=registry
+        )
         self.erased = Counter("argo_alerting_erased", "What was erased at its time.", ["kind"], registry=registry)
 
     def show_alerts(self, counts: Mapping[State, int]) -> None:

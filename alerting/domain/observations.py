@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+from alerting.domain.retention import RETENTION
+from alerting.domain.search.features import Features
+
+MOST_AHEAD: Final = timedelta(days=1)
+"""A track that began later than this after its arrival comes of a clock that says nothing."""
+SILENCE: Final = timedelta(minutes=15)
+"""A running track that is not heard of for so long has lost its stream: it counts as ended."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +29,10 @@ class Observation:
         finished: whether it has ended.
         expire_time: when it is erased.
         payload: the serialised ``argo.detector.v1.Observation``; opaque here.
+        features: of its way.
+        colour: of a vehicle, a number of ``argo.detector.v1.VehicleColour``.
+        colour_confidence: how sure that is, 0 to 1.
+        places: ``zones/{zone}`` that it was in, ``lines/{line}`` that it crossed, of its optic.
     """
 
     optic: str
@@ -31,8 +44,28 @@ class Observation:
     finished: bool
     expire_time: datetime
     payload: bytes
+    features: Features = field(default_factory=Features)
+    colour: int = 0
+    colour_confidence: float = 0.0
+    places: tuple[str, ...] = ()
+
+    @property
+    def day(self) -> date:
+        """The day, in UTC, with which it is kept."""
+        return self.start_time.astimezone(UTC).date()
 
 
 def signed(track: int) -> int:
     """Sixty-four bits as PostgreSQL's ``bigint`` holds them."""
     return track - (1 << 64) if track >= 1 << 63 else track
+
+
+def last_day_gone(due_by: datetime) -> date:
+    """The last day of which nothing is younger than seven days at ``due_by``."""
+    return (due_by.astimezone(UTC) - RETENTION).date() - timedelta(days=1)
+
+
+def days_to_make(now: datetime) -> tuple[date, date]:
+    """The days whose partitions must be there: today's and tomorrow's."""
+    today = now.astimezone(UTC).date()
+    return today, today + timedelta(days=1)

@@ -78,17 +78,6 @@ UPDATE events SET alert_id = $2 WHERE event_id = $1
 -- name: count_alerts
 SELECT state, count(*) AS alerts FROM alerts GROUP BY state
 
--- name: write_observations
-INSERT INTO observations (optic, track, start_time, site, object_class, end_time, finished, expire_time, payload)
-SELECT * FROM unnest(
-    $1::text[], $2::bigint[], $3::timestamptz[], $4::text[], $5::smallint[], $6::timestamptz[], $7::boolean[],
-    $8::timestamptz[], $9::bytea[]
-)
-ON CONFLICT (optic, track, start_time) DO UPDATE SET
-    object_class = excluded.object_class, end_time = excluded.end_time, finished = excluded.finished,
-    payload = excluded.payload
-WHERE observations.end_time <= excluded.end_time AND NOT observations.finished
-
 -- name: write_report
 INSERT INTO coverage_reports (
     report_id, optic, site, replica, start_time, length, received_seconds, analysed_seconds, masked_seconds, lost_seconds,
@@ -186,13 +175,18 @@ ORDER BY optic, start_time, impairment
 INSERT INTO console_sign_ins (secret_digest, use_time) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING use_time
 
 -- name: expire_alerts
-DELETE FROM alerts WHERE alert_id IN (SELECT alert_id FROM alerts WHERE expire_time <= $1 LIMIT $2) RETURNING change
+-- What expired by $1, except what a legal hold keeps at $3.
+DELETE FROM alerts WHERE alert_id IN (
+    SELECT alert_id FROM alerts
+    WHERE expire_time <= $1 AND NOT is_held(optic, capture_time, last_capture_time, $3)
+    LIMIT $2
+) RETURNING change
 
 -- name: expire_events
-DELETE FROM events WHERE event_id IN (SELECT event_id FROM events WHERE expire_time <= $1 LIMIT $2)
-
--- name: expire_observations
-DELETE FROM observations WHERE ctid IN (SELECT ctid FROM observations WHERE expire_time <= $1 LIMIT $2)
+-- Likewise.
+DELETE FROM events WHERE event_id IN (
+    SELECT event_id FROM events WHERE expire_time <= $1 AND NOT is_held(optic, capture_time, capture_time, $3) LIMIT $2
+)
 
 -- name: expire_coverage
 DELETE FROM coverage_reports WHERE report_id IN (SELECT report_id FROM coverage_reports WHERE expire_time <= $1 LIMIT $2)

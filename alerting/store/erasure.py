@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 
 from alerting.store.database import Database
 from alerting.store.flows import FLOW_QUERIES
+from alerting.store.observation_erasure import ObservationErasure
 from alerting.store.queries import QUERIES
+from alerting.store.repetition import Eraser, RecordErasure, repeat
 
 _BATCH = 5000
 _FLOW_TABLES = ("flow_reports", "flow_coverage", "flow_minutes", "flow_turns", "flow_near_misses")
 _SIGN_INS_KEPT = timedelta(days=7)
-
-RecordErasure = Callable[[Any, str, int], Awaitable[None]]
-"""Puts an erasure on record, on its connection: what was erased, and how many."""
 
 
 class ErasureStore:
@@ -24,55 +22,41 @@ class ErasureStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def erase(self, now: datetime, record: RecordErasure) -> dict[str, int]:
-        """Erases everything that expired at ``now`` or before.
+    async def erase(self, now: datetime, record: RecordErasure, due_by: datetime | None = None) -> dict[str, int]:
+        """Erases everything that expired at ``now`` or before, except what a legal hold keeps.
 
         Args:
             now: in UTC.
             record: writes the audit entry; when it raises, that batch is not erased.
+            due_by: of what a hold can keep, only what expired by then goes; none: by ``now``. See
+                ``alerting.domain.holds``.
 
         Returns:
             How many of each kind were erased.
         """
-        erased = {"alerts": await self._repeat(self._erase_alerts, now, record)}
-        for kind in ("events", "observations", "coverage"):
-            erased[kind] = await self._repeat(_Eraser(self._database, kind, QUERIES), now, record)
+        due_by = due_by or now
+        erased = {"alerts": await repeat(lambda: self._erase_alerts(due_by, now, record))}
+        erased["events"] = await repeat(self._eraser("events", QUERIES, record, due_by, _BATCH, now))
+        erased["observations"] = await ObservationErasure(self._database, record).erase(due_by, now)
+        return erased | await self.erase_what_no_hold_keeps(now, record)
+
+    async def erase_what_no_hold_keeps(self, now: datetime, record: RecordErasure) -> dict[str, int]:
+        """Erases the rest: it goes on time, whatever is known of holds."""
+        erased = {"coverage": await repeat(self._eraser("coverage", QUERIES, record, now, _BATCH))}
         for kind in _FLOW_TABLES:
-            erased[kind] = await self._repeat(_Eraser(self._database, kind, FLOW_QUERIES), now, record)
+            erased[kind] = await repeat(self._eraser(kind, FLOW_QUERIES, record, now, _BATCH))
         await self._database.execute(QUERIES["expire_sign_ins"], now - _SIGN_INS_KEPT)
         return erased
 
-    async def _repeat(
-        self, erase: Callable[[datetime, RecordErasure], Awaitable[int]], now: datetime, record: RecordErasure
-    ) -> int:
-        total = 0
-        while count := await erase(now, record):
-            total += count
-        return total
+    def _eraser(self, kind: str, queries: Mapping[str, str], record: RecordErasure, *arguments: object) -> Eraser:
+        return Eraser(self._database, kind, queries[f"expire_{kind}"], record, *arguments)
 
-    async def _erase_alerts(self, now: datetime, record: RecordErasure) -> int:
+    async def _erase_alerts(self, due_by: datetime, now: datetime, record: RecordErasure) -> int:
         async with self._database.transaction() as connection:
             await connection.fetchrow(QUERIES["lock_sequence"])
-            rows = await connection.fetch(QUERIES["expire_alerts"], now, _BATCH)
+            rows = await connection.fetch(QUERIES["expire_alerts"], due_by, _BATCH, now)
             if rows:
                 # A watcher who stopped before these changes can never see them: its token is too old from now on.
                 await connection.execute(QUERIES["raise_floor"], max(row["change"] for row in rows))
                 await record(connection, "alerts", len(rows))
         return len(rows)
-
-
-class _Eraser:
-    """Erases one kind of row, a batch per call."""
-
-    def __init__(self, database: Database, kind: str, queries: Mapping[str, str]) -> None:
-        self._database = database
-        self._kind = kind
-        self._query = queries[f"expire_{kind}"]
-
-    async def __call__(self, now: datetime, record: RecordErasure) -> int:
-        async with self._database.transaction() as connection:
-            status: str = await connection.execute(self._query, now, _BATCH)
-            count = int(status.rsplit(" ", 1)[-1])
-            if count:
-                await record(connection, self._kind, count)
-        return count

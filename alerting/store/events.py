@@ -10,7 +10,6 @@ from typing import Any
 from alerting.domain.alerts import Alert
 from alerting.domain.coverage import Report
 from alerting.domain.events import RuleEvent, find_group, join, raise_alert
-from alerting.domain.observations import Observation
 from alerting.store.database import Database
 from alerting.store.queries import QUERIES
 from alerting.store.rows import alert_of
@@ -68,23 +67,6 @@ class EventStore:
             if writer is not None:
                 await writer.finish()
         return outcome
-
-    async def write_observations(self, observations: Sequence[Observation]) -> None:
-        """Keeps what tracks did; a later report of a track replaces an earlier one."""
-        # One statement cannot touch a row twice: of two reports on one track the later one is enough.
-        latest = {(item.optic, item.track, item.start_time): item for item in observations}.values()
-        columns: list[list[object]] = [
-            [item.optic for item in latest],
-            [item.track for item in latest],
-            [item.start_time for item in latest],
-            [item.site for item in latest],
-            [item.object_class for item in latest],
-            [item.end_time for item in latest],
-            [item.finished for item in latest],
-            [item.expire_time for item in latest],
-            [item.payload for item in latest],
-        ]
-        await self._database.execute(QUERIES["write_observations"], *columns)
 
     async def write_report(self, report: Report) -> bool:
         """Enters a report into the coverage ledger; false when it had come before."""

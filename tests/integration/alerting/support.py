@@ -14,8 +14,13 @@ import pydantic
 
 from alerting import migrations
 from alerting.assembly import Parts
+from alerting.domain.holds import HeldInterval
 from alerting.metrics import Metrics
 from alerting.settings import AlertingSettings
+from alerting.store.alerts import AlertStore
+from alerting.store.database import Database
+from alerting.store.holds import HoldStore
+from alerting.upkeep import ReadHolds
 from argo.detector.v1 import bus_pb2
 from argo.registry.v1 import scene_pb2
 from argo.type.v1 import media_pb2, object_class_pb2
@@ -26,6 +31,7 @@ from mesh.postgres import Pool, open_pool
 from mesh.testing import settings_of
 
 OPTIC = "devices/alimonda/optics/north"
+MIGRATIONS = Path(__file__).parents[3] / "alerting" / "sql" / "migrations"
 LIVE = scene_pb2.Rule.MODE_LIVE
 SHADOW = scene_pb2.Rule.MODE_SHADOW
 
@@ -102,9 +108,24 @@ def settings(authority: CertificateAuthority, **values: Any) -> AlertingSettings
     return settings_of(authority, "service/alerting", AlertingSettings, **{**defaults, **values})
 
 
-def parts(pool: Pool, service_settings: AlertingSettings) -> Parts:
+async def nothing_held() -> list[HeldInterval]:
+    """What a registry without holds says."""
+    return []
+
+
+def parts(pool: Pool, service_settings: AlertingSettings, read_holds: ReadHolds = nothing_held) -> Parts:
     """Everything between the transports and the database."""
-    return Parts(service_settings, pool, Metrics(prometheus_client.CollectorRegistry()))
+    return Parts(service_settings, pool, Metrics(prometheus_client.CollectorRegistry()), read_holds)
+
+
+def alert_store(pool: Pool) -> AlertStore:
+    """Of the alerts in a database."""
+    return AlertStore(Database(pool))
+
+
+def hold_store(pool: Pool) -> HoldStore:
+    """Of what is held, in a database."""
+    return HoldStore(Database(pool))
 
 
 async def count(pool: Pool, table: str) -> int:

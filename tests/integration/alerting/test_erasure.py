@@ -23,7 +23,7 @@ TABLES = (
     "alert_transitions",
     "alert_requests",
     "events",
-    "observations",
+    "observation_days",
     "coverage_reports",
     "coverage_gaps",
     "flow_reports",
@@ -38,7 +38,7 @@ async def fill(parts: Parts, captured: datetime) -> str:
     """One of everything, captured at a time; the alert's id."""
     message = event(captured=captured)
     await parts.consumers.take_events(batch(message), delivery())
-    track = bus_pb2.Observation(track=7)
+    track = bus_pb2.Observation(track=7, finished=True)
     track.start_time.FromDatetime(captured)
     track.end_time.FromDatetime(captured)
     await parts.consumers.take_observations(bus_pb2.ObservationBatch(optic=OPTIC, observations=[track]), delivery())

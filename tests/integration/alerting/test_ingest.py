@@ -88,7 +88,7 @@ async def test_a_growing_track_is_one_row_and_never_goes_back(parts: Parts, pool
     for message in (seen(5, finished=False), seen(20, finished=True), seen(5, finished=False)):
         await parts.consumers.take_observations(message, delivery())
 
-    row = await pool.fetchrow("SELECT * FROM observations")
+    row = await pool.fetchrow("SELECT * FROM observation_days")
     assert row["track"] == -1
     assert row["end_time"] == start + timedelta(seconds=20)
     assert row["finished"]

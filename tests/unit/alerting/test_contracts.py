@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerting import contracts
+from alerting import arrivals, contracts
 from alerting.domain.alerts import Priority
 from alerting.domain.events import raise_alert
 from argo.alerting.v1 import alert_service_pb2 as v1
@@ -171,7 +171,7 @@ def test_whatever_comes_as_a_health_report_is_read_or_refused(
 def test_whatever_comes_as_an_observation_is_read_or_refused(start: Timestamp, end: Timestamp, number: int) -> None:
     batch = bus_pb2.ObservationBatch(optic=OPTIC)
     batch.observations.add(start_time=start, end_time=end, object_class=number)
-    read_or_refused(contracts.observations, batch)
+    read_or_refused(arrivals.observations, batch)
 
 
 @given(texts)
