@@ -22,6 +22,7 @@ class Eraser:
         self._arguments = arguments
 
     async def __call__(self) -> int:
+        """Erases the next batch."""
         async with self._database.transaction() as connection:
             count = affected(await connection.execute(self._query, *self._arguments))
             if count:
