@@ -47,7 +47,9 @@ def read_walks(path: Path, width: int, height: int) -> list[Walk]:
     with path.open(newline="") as file:
         for frame, person, left, top, box_width, box_height, confidence, *_ in csv.reader(file):
             if float(confidence):
-                foot = (float(left) + float(box_width) / 2) / width, (float(top) + float(box_height)) / height
+                # The format counts pixels from 1, as it counts frames.
+                across, down = float(left) - 1 + float(box_width) / 2, float(top) - 1 + float(box_height)
+                foot = across / width, down / height
                 rows[person].append((int(frame) - 1, foot))
     walks = []
     for seen in rows.values():

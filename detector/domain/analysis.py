@@ -171,6 +171,7 @@ class OpticAnalysis:
     def finish(self) -> None:
         """End every track; call `observations` and `flow` once more afterwards."""
         self._observations.finish()
+        self._flows.finish()
 
     def _resize(self, width: int, height: int) -> tuple[int, ...]:
         """Start anew when the picture changes its size; the tracks that end with that."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import statistics
 from collections import Counter, defaultdict
 from dataclasses import dataclass
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 LONGEST_STEP_SECONDS: Final = 2.5
 """A frame speaks for the time since the one before it, but for no more than this: the rest was not analysed. A scene in
 which nothing moves is looked at every two seconds, and that nothing crossed it is known."""
+UNDONE_SECONDS: Final = 1.0
+"""Whoever crosses back within this time has swayed on the line; a crossing is counted once it has stood for so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,16 @@ class Flow:
     light_level: float = 0.0
 
 
+@dataclass(slots=True)
+class _Crossed:
+    """A crossing that is not counted yet."""
+
+    time: float
+    crossing: Crossing
+    measured: bool = False
+    speed: float | None = None
+
+
 class FlowCounter:
     """Counts for one optic."""
 
@@ -98,6 +112,7 @@ class FlowCounter:
         self._start: float | None = None
         self._last = 0.0
         self._turns = TurnCounter()
+        self._crossed: defaultdict[str, list[_Crossed]] = defaultdict(list)
         self._clear()
 
     def step(
@@ -122,13 +137,12 @@ class FlowCounter:
         self._analysed += seconds
         if scene.picture is not None:
             self._light.append(scene.picture.light_level)
-        for line, crossed in crossings.items():
-            for crossing in crossed:
-                key = line, crossing.presence.object_class
-                self._lines[key][crossing.direction] += 1
-                self._unmeasured[crossing.presence.track].append(key)
+        self._settle(scene.time)
+        for line, found in crossings.items():
+            for crossing in found:
+                self._cross(line, crossing, scene.time)
         if trails:
-            self._measure(trails, scene.ended)
+            self._measure(trails)
         self._turns.step(crossings, scene.ended)
         for zone, inside in occupants.items():
             self._present(zone, (item.object_class for item in inside), seconds)
@@ -160,15 +174,36 @@ class FlowCounter:
         self._clear()
         return flow
 
-    def _measure(self, trails: Trails, ended: Sequence[int]) -> None:
+    def finish(self) -> None:
+        """Count the crossings that nobody can undo any more, as when the stream ends."""
+        self._settle(math.inf)
+
+    def _cross(self, line: str, crossing: Crossing, time: float) -> None:
+        waiting = self._crossed[line]
+        for before in waiting:
+            same = before.crossing.presence.track == crossing.presence.track
+            if same and before.crossing.direction is not crossing.direction:
+                waiting.remove(before)
+                return
+        waiting.append(_Crossed(time, crossing))
+
+    def _measure(self, trails: Trails) -> None:
         """Give those who have crossed their speeds: at once, or when they were seen for long enough to have one."""
-        for track in list(self._unmeasured):
-            movement = trails.movement(track)
-            if movement and movement.speed_error <= MAXIMUM_SPEED_ERROR:
-                for key in self._unmeasured[track]:
-                    self._speeds[key].append(movement.speed)
-            if movement or track in ended:
-                del self._unmeasured[track]
+        for crossed in itertools.chain.from_iterable(self._crossed.values()):
+            movement = None if crossed.measured else trails.movement(crossed.crossing.presence.track)
+            if movement:
+                crossed.measured = True
+                crossed.speed = movement.speed if movement.speed_error <= MAXIMUM_SPEED_ERROR else None
+
+    def _settle(self, now: float) -> None:
+        """Count the crossings that were not undone; those of a clock that was set back too."""
+        for line, waiting in self._crossed.items():
+            for crossed in [each for each in waiting if not 0.0 <= now - each.time < UNDONE_SECONDS]:
+                waiting.remove(crossed)
+                key = line, crossed.crossing.presence.object_class
+                self._lines[key][crossed.crossing.direction] += 1
+                if crossed.speed is not None:
+                    self._speeds[key].append(crossed.speed)
 
     def _line_count(self, line: str, kind: ObjectClass) -> LineCount:
         count, speeds = self._lines[line, kind], self._speeds[line, kind]
@@ -188,7 +223,6 @@ class FlowCounter:
         self._light: list[float] = []
         self._analysed = 0.0
         self._lines: defaultdict[tuple[str, ObjectClass], Counter[Direction]] = defaultdict(Counter)
-        self._unmeasured: defaultdict[int, list[tuple[str, ObjectClass]]] = defaultdict(list)
         self._speeds: defaultdict[tuple[str, ObjectClass], list[float]] = defaultdict(list)
         self._seconds: defaultdict[tuple[str, ObjectClass], float] = defaultdict(float)
         self._peaks: defaultdict[tuple[str, ObjectClass], int] = defaultdict(int)

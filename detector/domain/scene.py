@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from detector.domain.ground_motion import ground_motion
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from detector.domain.geometry import Point
     from detector.domain.picture import Picture
     from detector.domain.tracking import Track
+
+_EDGE: Final = 0.5
+"""Pixels from the edge of the picture: the middle of its outermost ones."""
 
 
 class ZoneKind(enum.IntEnum):
@@ -56,7 +59,7 @@ class Presence:
     Attributes:
         track: its id.
         object_class: what it is.
-        foot: the middle of its box's lower side: where it stands; pixels.
+        foot: the middle of its box's lower side: where it stands, within the picture; pixels.
         height: of its box, pixels; the only length of the picture that grows and shrinks with the object.
         box: left, top, right, bottom, pixels.
         velocity: of its foot, pixels per second.
@@ -145,15 +148,15 @@ def presences(
         height: of the frame, pixels.
     """
     grounds = _on_ground(tracks, calibration, width, height) if calibration and tracks else [None] * len(tracks)
-    return tuple(_presence(track, ground) for track, ground in zip(tracks, grounds, strict=True))
+    return tuple(_presence(track, ground, width, height) for track, ground in zip(tracks, grounds, strict=True))
 
 
-def _presence(track: Track, ground: OnGround | None) -> Presence:
+def _presence(track: Track, ground: OnGround | None, width: int, height: int) -> Presence:
     top, bottom = track.box[1], track.box[3]
     return Presence(
         track=track.track,
         object_class=track.object_class,
-        foot=_foot(track),
+        foot=_foot(track, width, height),
         height=max(bottom - top, 1.0),
         box=track.box,
         velocity=track.velocity,
@@ -161,9 +164,10 @@ def _presence(track: Track, ground: OnGround | None) -> Presence:
     )
 
 
-def _foot(track: Track) -> Point:
+def _foot(track: Track, width: int, height: int) -> Point:
+    """Of what leaves the picture, where it was last seen in it: zones and lines are drawn up to the edge."""
     left, _, right, bottom = track.box
-    return (left + right) / 2, bottom
+    return min(max((left + right) / 2, _EDGE), width - _EDGE), min(max(bottom, _EDGE), height - _EDGE)
 
 
 def _on_ground(tracks: Sequence[Track], calibration: Calibration, width: int, height: int) -> list[OnGround | None]:

@@ -56,3 +56,9 @@ def test_a_motchallenge_file_becomes_labels_that_argo_score_reads(tmp_path: Path
     assert sum(crossed["east"]) == 1
     assert crossed["west"] == (0, 0)
     assert all(len(each.present) == json.loads(SCENE.read_text())["frames"] for each in truth.occupancy)
+
+
+def test_the_pixels_of_a_motchallenge_file_are_counted_from_one(tmp_path: Path) -> None:
+    (tmp_path / "gt.txt").write_text("1,7,1,1,40,100,1,-1,-1,-1\n")
+
+    assert labels.read_walks(tmp_path / "gt.txt", 200, 100) == [Walk((0,), ((0.1, 1.0),))]

@@ -9,13 +9,14 @@ import pytest
 from detector.domain.analysis import OpticAnalysis
 from detector.domain.configuration import OpticConfiguration, RuleSpecification
 from detector.domain.detections import Detections, ObjectClass
-from detector.domain.flows import LineCount
+from detector.domain.flows import LONGEST_STEP_SECONDS, LineCount
 from detector.domain.observations import PATH_POINTS
+from detector.domain.occupancy import occupants
 from detector.domain.rules.line_crossing import Direction, LineCrossingParameters
 from detector.domain.rules.schedule import Schedule
 from detector.domain.rules.zone_intrusion import ZoneIntrusionParameters
-from detector.domain.scene import Places
-from detector.domain.tracking import TrackerParameters
+from detector.domain.scene import Places, Scene, presences
+from detector.domain.tracking import Track, TrackerParameters
 
 ZONE, LINE = "zones/right", "lines/middle"
 PLACES = Places(
@@ -98,7 +99,7 @@ def test_time_that_was_not_analysed_is_not_counted_as_analysed() -> None:
 
     assert flow is not None
     assert flow.interval == pytest.approx(60.4)
-    assert flow.analysed == pytest.approx(0.4 + 1.0 + 0.4)
+    assert flow.analysed == pytest.approx(0.4 + LONGEST_STEP_SECONDS + 0.4)
 
 
 def test_a_long_path_stays_small() -> None:
@@ -166,3 +167,12 @@ def test_a_picture_of_another_size_ends_the_tracks() -> None:
     found = {observation.track: observation.finished for observation in subject.observations()}
 
     assert sorted(found.values()) == [False, True]
+
+
+def test_who_leaves_the_picture_at_its_lower_edge_is_still_in_the_zone_that_ends_there() -> None:
+    track = Track(1, ObjectClass.PERSON, (90.0, 60.0, 110.0, 103.0), (0.0, 0.0), 0.0, 0.0, 0)
+    scene = Scene(0.0, 200, 100, presences([track], None, 200, 100))
+
+    inside = occupants(scene, {"zones/all": ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))})
+
+    assert [presence.track for presence in inside["zones/all"]] == [1]

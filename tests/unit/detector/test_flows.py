@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from bench.scripted.traffic import CALIBRATION, HEIGHT, WIDTH, Actor, Pose, area
 from detector.domain.analysis import OpticAnalysis
 from detector.domain.configuration import OpticConfiguration
 from detector.domain.detections import ObjectClass
-from detector.domain.flows import Flow, LineCount, ZoneCount
+from detector.domain.flows import Flow, FlowCounter, LineCount, ZoneCount
 from detector.domain.occupancy import occupants
 from detector.domain.rules.line_crossing import Crossing, Direction
 from detector.domain.rules.near_miss import NearMissCount
@@ -118,6 +119,32 @@ def test_turning_movements_are_counted_from_line_to_line(rate: float) -> None:
     flow = flow_of(analysis)
     assert flow.turns == (TurnCount(SOUTH, EAST, CAR, 2),)
     assert {line.line: line.left_to_right + line.right_to_left for line in flow.lines} == {SOUTH: 5, EAST: 2}
+
+
+@pytest.mark.parametrize(("back", "counted"), [(0.8, (0, 0)), (1.2, (1, 1))])
+def test_whoever_crosses_back_within_a_second_has_swayed(back: float, counted: tuple[int, int]) -> None:
+    counter = FlowCounter()
+    there, again = crossed(1, 0.0), replace(crossed(1, 0.0), direction=Direction.RIGHT_TO_LEFT)
+    for time, found in ((0.0, []), (1.0, [there]), (1.0 + back, [again]), (4.0, [])):
+        counter.step(Scene(time, WIDTH, HEIGHT, ()), {SOUTH: found}, {})
+
+    flow = counter.collect()
+
+    assert flow is not None
+    assert sum(line.left_to_right for line in flow.lines) == counted[0]
+    assert sum(line.right_to_left for line in flow.lines) == counted[1]
+
+
+def test_a_crossing_that_nobody_undid_before_the_end_is_counted() -> None:
+    counter = FlowCounter()
+    for time, found in ((0.0, []), (1.0, [crossed(1, 0.0)])):
+        counter.step(Scene(time, WIDTH, HEIGHT, ()), {SOUTH: found}, {})
+    counter.finish()
+
+    flow = counter.collect()
+
+    assert flow is not None
+    assert flow.lines == (LineCount(SOUTH, CAR, 1, 0),)
 
 
 def crossed(track: int, start_time: float, kind: ObjectClass = CAR) -> Crossing:
