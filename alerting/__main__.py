@@ -42,7 +42,7 @@ async def compose(application: lifecycle.Application[AlertingSettings]) -> None:
     application.spawn("events", parts.consumers.consume_events(bus))
     application.spawn("observations", parts.consumers.consume_observations(bus))
     application.spawn("health", parts.consumers.consume_health(bus))
-    application.spawn("flows", parts.flow_consumer.consume(bus))
+    application.spawn("flows", parts.flows.consumer.consume(bus))
     application.spawn("upkeep", parts.upkeep.run(settings.erasure_seconds))
     application.on_drain("watches", parts.signal.close)
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from alerting.consumer import Consumers
 from alerting.desk import AlertDesk
 from alerting.domain.roster import Roster
-from alerting.flow_consumer import FlowConsumer
+from alerting.flow_parts import FlowParts
 from alerting.metrics import Metrics
 from alerting.records import Records
 from alerting.service.alerts import AlertServicer
@@ -21,7 +21,6 @@ from alerting.store.coverage import CoverageStore
 from alerting.store.database import Database
 from alerting.store.erasure import ErasureStore
 from alerting.store.events import EventStore
-from alerting.store.flows import FlowStore
 from alerting.store.holds import HoldStore
 from alerting.store.observations import ObservationStore
 from alerting.store.sign_ins import SignInStore
@@ -61,8 +60,7 @@ class Parts:
             clock=utc_now,
         )
         window = timedelta(seconds=settings.group_seconds)
-        self.flows = FlowStore(database)
-        self.flow_consumer = FlowConsumer(self.flows, metrics, clock=utc_now)
+        self.flows = FlowParts(settings, database, self.records, self.signal, metrics, utc_now)
         self.consumers = Consumers(EventStore(database), observations, metrics, window=window, clock=utc_now)
         hold_watch = HoldWatch(HoldStore(database), read_holds, metrics)
         self.upkeep = Upkeep(ErasureStore(database), observations, hold_watch, alerts, self.records, metrics, utc_now)
@@ -84,3 +82,4 @@ class Parts:
             AuditServicer(self.log, self.audit_reader, self.records),
             "argo.alerting.v1.AuditService",
         )
+        self.flows.register(server)

@@ -50,6 +50,19 @@ def flow_report(batch: bus_pb2.FlowBatch, received: datetime) -> FlowReport:
     )
 
 
+def place_name(name: str, field: str = "places") -> str:
+    """``sites/{site}``, ``.../lines/{line}`` or ``.../zones/{zone}``.
+
+    Raises:
+        InvalidArgument: it is none of them.
+    """
+    if name.startswith("sites/"):
+        return contracts.site_name(name, field)
+    if _ITEM.fullmatch(name) is None:
+        raise invalid(field, "holds a name that is neither of a site nor of a line or zone")
+    return name
+
+
 def _line(item: bus_pb2.FlowBatch.LineCount, optic: str) -> Counted:
     measured = _count(item.measured, "lines.measured")
     return Counted(

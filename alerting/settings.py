@@ -34,6 +34,12 @@ class AlertingSettings(ServiceSettings):
     group_seconds: float = pydantic.Field(
         30.0, ge=0, description="events of one rule and place within this time of each other are one alert"
     )
+    flow_relative_error: float | None = pydantic.Field(
+        None,
+        ge=0,
+        le=1,
+        description="one standard error of the detector's counts, as a share of them",
+    )
     bookmark_seconds: float = pydantic.Field(10.0, gt=0, description="how often a quiet watch looks and says so")
     erasure_seconds: float = pydantic.Field(60.0, gt=0, description="how often expired data is erased")
     maximum_watches: int = pydantic.Field(256, ge=1, description="open watches of alerts at once")

@@ -77,7 +77,7 @@ def present(
 async def take(parts: Parts, *batches: bus_pb2.FlowBatch) -> None:
     """As if the bus delivered them."""
     for batch in batches:
-        await parts.flow_consumer.take(batch, delivery())
+        await parts.flows.consumer.take(batch, delivery())
 
 
 async def count_for(

@@ -73,7 +73,7 @@ async def test_turns_and_near_misses_are_kept(parts: Parts, pool: Pool) -> None:
 async def test_a_report_that_comes_again_changes_nothing(parts: Parts, pool: Pool) -> None:
     batch = flow_batch(recent(), crossed(3))
     await take(parts, batch, batch)
-    await parts.flow_consumer.take(batch, delivery(attempt=2))
+    await parts.flows.consumer.take(batch, delivery(attempt=2))
 
     assert await pool.fetchval("SELECT sum(left_to_right) FROM flow_minutes") == 3
     assert await pool.fetchval("SELECT analysed_seconds FROM flow_coverage") == 10.0
@@ -117,7 +117,7 @@ async def test_counts_come_over_the_bus_once_although_they_are_published_twice(
             batch = flow_batch(recent() + number * TEN_SECONDS, crossed(1))
             for copy in range(2):
                 await bus.publish("argo.v1.flow.alimonda.north", batch, message_id=f"{number}/{copy}")
-        task = asyncio.create_task(parts.flow_consumer.consume(bus))
+        task = asyncio.create_task(parts.flows.consumer.consume(bus))
         await _until(pool, reports=20)
         while parts.metrics.flow_reports.labels("duplicate")._value.get() < 20:
             await asyncio.sleep(0.02)

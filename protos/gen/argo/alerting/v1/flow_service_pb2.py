@@ -28,27 +28,33 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.type import interval_pb2 as google_dot_type_dot_interval__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#argo/alerting/v1/flow_service.proto\x12\x10\x61rgo.alerting.v1\x1a\x1f\x61rgo/type/v1/object_class.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1agoogle/type/interval.proto\"\xd1\x02\n\x04\x46low\x12\r\n\x05place\x18\x01 \x01(\t\x12/\n\x0cobject_class\x18\x02 \x01(\x0e\x32\x19.argo.type.v1.ObjectClass\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08interval\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08\x63overage\x18\x05 \x01(\x01\x12\x34\n\x07\x66igures\x18\x06 \x01(\x0b\x32\x1e.argo.alerting.v1.Flow.FiguresH\x00\x88\x01\x01\x1aX\n\x07\x46igures\x12\r\n\x05\x63ount\x18\x01 \x01(\x01\x12\x19\n\x11\x63ount_uncertainty\x18\x02 \x01(\x01\x12\x12\n\nmean_speed\x18\x03 \x01(\x01\x12\x0f\n\x07\x64\x65nsity\x18\x04 \x01(\x01\x42\n\n\x08_figures\"\xa2\x01\n\x10ListFlowsRequest\x12\x0e\n\x06places\x18\x01 \x03(\t\x12\'\n\x08interval\x18\x02 \x01(\x0b\x32\x15.google.type.Interval\x12.\n\x0bgranularity\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\"S\n\x11ListFlowsResponse\x12%\n\x05\x66lows\x18\x01 \x03(\x0b\x32\x16.argo.alerting.v1.Flow\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"i\n\x11WatchFlowsRequest\x12\x0e\n\x06places\x18\x01 \x03(\t\x12.\n\x0bgranularity\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\"\xb0\x01\n\x12WatchFlowsResponse\x12+\n\tcompleted\x18\x01 \x01(\x0b\x32\x16.argo.alerting.v1.FlowH\x00\x12\x41\n\x08\x62ookmark\x18\x02 \x01(\x0b\x32-.argo.alerting.v1.WatchFlowsResponse.BookmarkH\x00\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\x1a\n\n\x08\x42ookmarkB\x08\n\x06\x63hange2\xbe\x01\n\x0b\x46lowService\x12T\n\tListFlows\x12\".argo.alerting.v1.ListFlowsRequest\x1a#.argo.alerting.v1.ListFlowsResponse\x12Y\n\nWatchFlows\x12#.argo.alerting.v1.WatchFlowsRequest\x1a$.argo.alerting.v1.WatchFlowsResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#argo/alerting/v1/flow_service.proto\x12\x10\x61rgo.alerting.v1\x1a\x1f\x61rgo/type/v1/object_class.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1agoogle/type/interval.proto\"\xea\x06\n\x04\x46low\x12\r\n\x05place\x18\x01 \x01(\t\x12/\n\x0cobject_class\x18\x02 \x01(\x0e\x32\x19.argo.type.v1.ObjectClass\x12.\n\nstart_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08interval\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08\x63overage\x18\x05 \x01(\x01\x12\x34\n\x07\x66igures\x18\x06 \x01(\x0b\x32\x1e.argo.alerting.v1.Flow.FiguresH\x00\x88\x01\x01\x12\x10\n\x08to_place\x18\x07 \x01(\t\x12\x31\n\x08\x63\x61tegory\x18\x08 \x01(\x0e\x32\x1f.argo.alerting.v1.Flow.Category\x12\x16\n\x0ewithheld_cells\x18\t \x01(\r\x1a\x9f\x03\n\x07\x46igures\x12\r\n\x05\x63ount\x18\x01 \x01(\x01\x12\x19\n\x11\x63ount_uncertainty\x18\x02 \x01(\x01\x12\x12\n\nmean_speed\x18\x03 \x01(\x01\x12\x0f\n\x07\x64\x65nsity\x18\x04 \x01(\x01\x12\x0f\n\x07\x63ounted\x18\x05 \x01(\x04\x12\x15\n\rleft_to_right\x18\x06 \x01(\x04\x12\x15\n\rright_to_left\x18\x07 \x01(\x04\x12\x17\n\x0fspeeds_measured\x18\x08 \x01(\x04\x12\x14\n\x0cmean_present\x18\t \x01(\x01\x12\x17\n\x0fmaximum_present\x18\n \x01(\r\x12\x17\n\x0fmaximum_density\x18\x0b \x01(\x01\x12:\n\x10level_of_service\x18\x0c \x01(\x0e\x32 .argo.alerting.v1.LevelOfService\x12#\n\x1btime_to_collision_conflicts\x18\r \x01(\r\x12#\n\x1bpost_encroachment_conflicts\x18\x0e \x01(\r\x12\x1f\n\x17\x64\x65tector_error_included\x18\x0f \x01(\x08\"r\n\x08\x43\x61tegory\x12\x18\n\x14\x43\x41TEGORY_UNSPECIFIED\x10\x00\x12\x18\n\x14\x43\x41TEGORY_PEDESTRIANS\x10\x01\x12\x15\n\x11\x43\x41TEGORY_BICYCLES\x10\x02\x12\x1b\n\x17\x43\x41TEGORY_MOTOR_VEHICLES\x10\x03\x42\n\n\x08_figures\"\xc1\x01\n\x10ListFlowsRequest\x12\x0e\n\x06places\x18\x01 \x03(\t\x12\'\n\x08interval\x18\x02 \x01(\x0b\x32\x15.google.type.Interval\x12.\n\x0bgranularity\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\r\n\x05sites\x18\x07 \x03(\t\"S\n\x11ListFlowsResponse\x12%\n\x05\x66lows\x18\x01 \x03(\x0b\x32\x16.argo.alerting.v1.Flow\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x88\x01\n\x11WatchFlowsRequest\x12\x0e\n\x06places\x18\x01 \x03(\t\x12.\n\x0bgranularity\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\r\n\x05sites\x18\x05 \x03(\t\"\xb0\x01\n\x12WatchFlowsResponse\x12+\n\tcompleted\x18\x01 \x01(\x0b\x32\x16.argo.alerting.v1.FlowH\x00\x12\x41\n\x08\x62ookmark\x18\x02 \x01(\x0b\x32-.argo.alerting.v1.WatchFlowsResponse.BookmarkH\x00\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\x1a\n\n\x08\x42ookmarkB\x08\n\x06\x63hange*\xc2\x01\n\x0eLevelOfService\x12 \n\x1cLEVEL_OF_SERVICE_UNSPECIFIED\x10\x00\x12\x16\n\x12LEVEL_OF_SERVICE_A\x10\x01\x12\x16\n\x12LEVEL_OF_SERVICE_B\x10\x02\x12\x16\n\x12LEVEL_OF_SERVICE_C\x10\x03\x12\x16\n\x12LEVEL_OF_SERVICE_D\x10\x04\x12\x16\n\x12LEVEL_OF_SERVICE_E\x10\x05\x12\x16\n\x12LEVEL_OF_SERVICE_F\x10\x06\x32\xbe\x01\n\x0b\x46lowService\x12T\n\tListFlows\x12\".argo.alerting.v1.ListFlowsRequest\x1a#.argo.alerting.v1.ListFlowsResponse\x12Y\n\nWatchFlows\x12#.argo.alerting.v1.WatchFlowsRequest\x1a$.argo.alerting.v1.WatchFlowsResponse0\x01\x32\xc2\x01\n\x0fOpenFlowService\x12T\n\tListFlows\x12\".argo.alerting.v1.ListFlowsRequest\x1a#.argo.alerting.v1.ListFlowsResponse\x12Y\n\nWatchFlows\x12#.argo.alerting.v1.WatchFlowsRequest\x1a$.argo.alerting.v1.WatchFlowsResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'argo.alerting.v1.flow_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_LEVELOFSERVICE']._serialized_start=1660
+  _globals['_LEVELOFSERVICE']._serialized_end=1854
   _globals['_FLOW']._serialized_start=184
-  _globals['_FLOW']._serialized_end=521
-  _globals['_FLOW_FIGURES']._serialized_start=421
-  _globals['_FLOW_FIGURES']._serialized_end=509
-  _globals['_LISTFLOWSREQUEST']._serialized_start=524
-  _globals['_LISTFLOWSREQUEST']._serialized_end=686
-  _globals['_LISTFLOWSRESPONSE']._serialized_start=688
-  _globals['_LISTFLOWSRESPONSE']._serialized_end=771
-  _globals['_WATCHFLOWSREQUEST']._serialized_start=773
-  _globals['_WATCHFLOWSREQUEST']._serialized_end=878
-  _globals['_WATCHFLOWSRESPONSE']._serialized_start=881
-  _globals['_WATCHFLOWSRESPONSE']._serialized_end=1057
-  _globals['_WATCHFLOWSRESPONSE_BOOKMARK']._serialized_start=1037
-  _globals['_WATCHFLOWSRESPONSE_BOOKMARK']._serialized_end=1047
-  _globals['_FLOWSERVICE']._serialized_start=1060
-  _globals['_FLOWSERVICE']._serialized_end=1250
+  _globals['_FLOW']._serialized_end=1058
+  _globals['_FLOW_FIGURES']._serialized_start=515
+  _globals['_FLOW_FIGURES']._serialized_end=930
+  _globals['_FLOW_CATEGORY']._serialized_start=932
+  _globals['_FLOW_CATEGORY']._serialized_end=1046
+  _globals['_LISTFLOWSREQUEST']._serialized_start=1061
+  _globals['_LISTFLOWSREQUEST']._serialized_end=1254
+  _globals['_LISTFLOWSRESPONSE']._serialized_start=1256
+  _globals['_LISTFLOWSRESPONSE']._serialized_end=1339
+  _globals['_WATCHFLOWSREQUEST']._serialized_start=1342
+  _globals['_WATCHFLOWSREQUEST']._serialized_end=1478
+  _globals['_WATCHFLOWSRESPONSE']._serialized_start=1481
+  _globals['_WATCHFLOWSRESPONSE']._serialized_end=1657
+  _globals['_WATCHFLOWSRESPONSE_BOOKMARK']._serialized_start=1637
+  _globals['_WATCHFLOWSRESPONSE_BOOKMARK']._serialized_end=1647
+  _globals['_FLOWSERVICE']._serialized_start=1857
+  _globals['_FLOWSERVICE']._serialized_end=2047
+  _globals['_OPENFLOWSERVICE']._serialized_start=2050
+  _globals['_OPENFLOWSERVICE']._serialized_end=2244
 # @@protoc_insertion_point(module_scope)

@@ -26,8 +26,7 @@ if _version_not_supported:
 
 
 class FlowServiceStub:
-    """Gives aggregates, with their coverage and error beside each number. The open side sees intervals of at least five minutes and counts
-    of at least ten objects, on fixed grids.
+    """Gives aggregates to the city's own systems, with their coverage and error beside each number, on fixed grids.
     """
 
     def __init__(self, channel):
@@ -49,19 +48,25 @@ class FlowServiceStub:
 
 
 class FlowServiceServicer:
-    """Gives aggregates, with their coverage and error beside each number. The open side sees intervals of at least five minutes and counts
-    of at least ten objects, on fixed grids.
+    """Gives aggregates to the city's own systems, with their coverage and error beside each number, on fixed grids.
     """
 
     def ListFlows(self, request, context):
-        """Lists flows, ordered by place and time.
+        """Lists flows, ordered by place and time: only whole cells of the grid that lie inside the interval. Counts of the last seven days.
+
+        Every place and interval has a flow of all classes together (object_class not set), even where nothing was seen: its coverage says
+        what that is worth. The look is on record with its reason.
+        Errors: INVALID_ARGUMENT; NOT_FOUND (FLOW_PLACE_NOT_FOUND); UNAVAILABLE when the database or the audit log does not answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchFlows(self, request, context):
-        """Streams flows as they become complete, with bookmarks and resume.
+        """Streams flows as they become complete, ordered by time, with bookmarks and resume.
+
+        What comes later for an interval that was sent is not sent again: list it. The watch is on record once, with its reason.
+        Errors: as ListFlows; OUT_OF_RANGE (RESUME_TOKEN_EXPIRED); RESOURCE_EXHAUSTED (TOO_MANY_WATCHES).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -89,8 +94,7 @@ def add_FlowServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class FlowService:
-    """Gives aggregates, with their coverage and error beside each number. The open side sees intervals of at least five minutes and counts
-    of at least ten objects, on fixed grids.
+    """Gives aggregates to the city's own systems, with their coverage and error beside each number, on fixed grids.
     """
 
     @staticmethod
@@ -135,6 +139,134 @@ class FlowService:
             request,
             target,
             '/argo.alerting.v1.FlowService/WatchFlows',
+            argo_dot_alerting_dot_v1_dot_flow__service__pb2.WatchFlowsRequest.SerializeToString,
+            argo_dot_alerting_dot_v1_dot_flow__service__pb2.WatchFlowsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class OpenFlowServiceStub:
+    """Gives what is published for everybody: intervals of at least five minutes and figures of at least ten objects, rounded to ten, on fixed
+    grids, and never changed afterwards.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.ListFlows = channel.unary_unary(
+                '/argo.alerting.v1.OpenFlowService/ListFlows',
+                request_serializer=argo_dot_alerting_dot_v1_dot_flow__service__pb2.ListFlowsRequest.SerializeToString,
+                response_deserializer=argo_dot_alerting_dot_v1_dot_flow__service__pb2.ListFlowsResponse.FromString,
+                _registered_method=True)
+        self.WatchFlows = channel.unary_stream(
+                '/argo.alerting.v1.OpenFlowService/WatchFlows',
+                request_serializer=argo_dot_alerting_dot_v1_dot_flow__service__pb2.WatchFlowsRequest.SerializeToString,
+                response_deserializer=argo_dot_alerting_dot_v1_dot_flow__service__pb2.WatchFlowsResponse.FromString,
+                _registered_method=True)
+
+
+class OpenFlowServiceServicer:
+    """Gives what is published for everybody: intervals of at least five minutes and figures of at least ten objects, rounded to ten, on fixed
+    grids, and never changed afterwards.
+    """
+
+    def ListFlows(self, request, context):
+        """Lists flows of categories, not of classes.
+
+        A flow without figures is withheld: nobody came, too few did, or nothing was analysed, and which of them is not told.
+        Errors: INVALID_ARGUMENT; NOT_FOUND (FLOW_PLACE_NOT_FOUND); UNAVAILABLE when the database does not answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchFlows(self, request, context):
+        """Streams them as they are published, ordered by time, with bookmarks and resume.
+
+        Errors: as ListFlows; OUT_OF_RANGE (RESUME_TOKEN_EXPIRED); RESOURCE_EXHAUSTED (TOO_MANY_WATCHES).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_OpenFlowServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'ListFlows': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFlows,
+                    request_deserializer=argo_dot_alerting_dot_v1_dot_flow__service__pb2.ListFlowsRequest.FromString,
+                    response_serializer=argo_dot_alerting_dot_v1_dot_flow__service__pb2.ListFlowsResponse.SerializeToString,
+            ),
+            'WatchFlows': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchFlows,
+                    request_deserializer=argo_dot_alerting_dot_v1_dot_flow__service__pb2.WatchFlowsRequest.FromString,
+                    response_serializer=argo_dot_alerting_dot_v1_dot_flow__service__pb2.WatchFlowsResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'argo.alerting.v1.OpenFlowService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('argo.alerting.v1.OpenFlowService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class OpenFlowService:
+    """Gives what is published for everybody: intervals of at least five minutes and figures of at least ten objects, rounded to ten, on fixed
+    grids, and never changed afterwards.
+    """
+
+    @staticmethod
+    def ListFlows(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argo.alerting.v1.OpenFlowService/ListFlows',
+            argo_dot_alerting_dot_v1_dot_flow__service__pb2.ListFlowsRequest.SerializeToString,
+            argo_dot_alerting_dot_v1_dot_flow__service__pb2.ListFlowsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchFlows(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/argo.alerting.v1.OpenFlowService/WatchFlows',
             argo_dot_alerting_dot_v1_dot_flow__service__pb2.WatchFlowsRequest.SerializeToString,
             argo_dot_alerting_dot_v1_dot_flow__service__pb2.WatchFlowsResponse.FromString,
             options,

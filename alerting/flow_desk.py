@@ -1,0 +1,182 @@
+"""The city's own systems read counts here: cells of the grid, exact, and on record."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from alerting.domain import tokens
+from alerting.domain.audience import Audience
+from alerting.domain.flows import grid
+from alerting.domain.flows.cells import Cell, Key
+from alerting.domain.flows.marks import Mark, question_of
+from alerting.domain.retention import RETENTION
+from alerting.records import Records
+from alerting.signals import ChangeSignal
+from alerting.store.cells import CellStore, Grid, Targets
+from mesh.errors import Unavailable
+
+_WATCH_PAGE: Final = 200
+SETTLING: Final = timedelta(seconds=30)
+"""An interval is complete when its last report has had this long to come: one of ten seconds, and the road."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What somebody asks for.
+
+    Attributes:
+        places: lines, zones, or sites whose sums are wanted; none, with no sites either: every line and zone.
+        sites: whose lines and zones are wanted.
+        granularity: 5, 15 or 60 minutes.
+        reason: why.
+    """
+
+    places: tuple[str, ...]
+    sites: tuple[str, ...]
+    granularity: timedelta
+    reason: str
+
+    @property
+    def mark(self) -> str:
+        """The same for the same places and granularity: a token is good for these only."""
+        return question_of((*self.places, "-", *self.sites), self.granularity)
+
+
+@dataclass(frozen=True)
+class Update:
+    """One message of a watch: a cell that is complete, or a bookmark, and where to go on."""
+
+    cell: Cell | None
+    mark: Mark
+
+
+class FlowDesk:
+    """Reads counts. Nothing is handed over that is not on record first.
+
+    Every method raises ``Unavailable`` when the database or the audit log does not answer.
+    """
+
+    def __init__(
+        self,
+        store: CellStore,
+        records: Records,
+        signal: ChangeSignal,
+        *,
+        bookmark_seconds: float,
+        clock: Callable[[], datetime],
+    ) -> None:
+        """Takes what it works with.
+
+        Args:
+            store: of the counts.
+            records: the audit log.
+            signal: bounds how many watch at once, and tells that the service stops.
+            bookmark_seconds: a watch that has nothing to tell says so this often.
+            clock: tells the time, in UTC.
+        """
+        self._store = store
+        self._records = records
+        self._signal = signal
+        self._bookmark_seconds = bookmark_seconds
+        self._clock = clock
+
+    async def list_cells(
+        self, audience: Audience, question: Question, interval: tuple[datetime, datetime], page: tuple[int, str]
+    ) -> tuple[list[Cell], str]:
+        """A page of cells, in the order of place and time, and the token of the next one.
+
+        Args:
+            audience: who reads.
+            question: what is asked for.
+            interval: from when until when, in UTC; only whole cells inside it, and none that is not complete.
+            page: its size and token, as in the request.
+
+        Raises:
+            InvalidArgument: one of these is wrong.
+            NotFound: a place is not known (``FLOW_PLACE_NOT_FOUND``).
+        """
+        step = grid.checked(question.granularity)
+        first, last = grid.span(*interval, step)
+        last = min(last, self._complete(step))
+        limit = tokens.page_size(page[0])
+        after = Mark.read(page[1], question.mark, "page_token").key if page[1] else None
+        targets = await self._store.targets(question.places, question.sites)
+        cells = await self._store.list_cells(targets, Grid(first, last, step), after, limit + 1)
+        more, cells = len(cells) > limit, cells[:limit]
+        await self._records.reading(audience, _extent(question, first, last, cells), question.reason)
+        return cells, Mark(question.mark, cells[-1].key).token if more else ""
+
+    async def watch(self, audience: Audience, question: Question, resume_token: str) -> AsyncGenerator[Update]:
+        """Streams cells as they become complete: those of one interval in the order of places, then the next interval.
+
+        No more than a page is held for a reader who is slow.
+
+        Raises:
+            InvalidArgument, NotFound: as ``list_cells``.
+            OutOfRange: the token is older than what is kept (``RESUME_TOKEN_EXPIRED``).
+            ResourceExhausted: too many watches are open (``TOO_MANY_WATCHES``).
+            Unavailable: the service stops (``SHUTTING_DOWN``); go on with the last token.
+        """
+        step = grid.checked(question.granularity)
+        mark = Mark(question.mark, Key("", self._complete(step)))
+        if resume_token:
+            mark = Mark.read(resume_token, question.mark, "resume_token")
+            mark.check_kept(self._clock() - RETENTION, self._clock())
+        await self._store.targets(question.places, question.sites)
+        with self._signal.subscribe() as stirred:
+            await self._records.reading(audience, f"flows, watch, {describe(question)}", question.reason)
+            while not self._signal.closed:
+                stirred.clear()
+                async for update in self._catch_up(question, mark, step):
+                    mark = update.mark
+                    yield update
+                await _pause(stirred, self._bookmark_seconds)
+        raise Unavailable("the service stops: go on elsewhere", reason="SHUTTING_DOWN", retry_after=1.0)
+
+    async def _catch_up(self, question: Question, mark: Mark, step: timedelta) -> AsyncIterator[Update]:
+        """What is complete after a mark, then a bookmark."""
+        complete = self._complete(step)
+        start, after = mark.key.start, mark.key if mark.key.place else None
+        # A place that came to be since the watch began is watched too.
+        targets = await self._store.targets(question.places, question.sites)
+        for begin in grid.cells(start, complete, step):
+            async for cell in self._cells(targets, Grid(begin, begin + step, step), after):
+                yield Update(cell, Mark(question.mark, cell.key))
+            after = None
+        yield Update(None, Mark(question.mark, Key("", max(start, complete))))
+
+    async def _cells(self, targets: Targets, which: Grid, after: Key | None) -> AsyncIterator[Cell]:
+        while True:
+            page: Sequence[Cell] = await self._store.list_cells(targets, which, after, _WATCH_PAGE)
+            for cell in page:
+                yield cell
+            if len(page) < _WATCH_PAGE:
+                return
+            after = page[-1].key
+
+    def _complete(self, step: timedelta) -> datetime:
+        """Cells that end by then are complete."""
+        return grid.floor(self._clock() - SETTLING, step)
+
+
+def describe(question: Question) -> str:
+    """What is asked for, for the record: all of it, however long."""
+    which = ", ".join((*question.places, *(f"{site}/-" for site in question.sites))) or "every place"
+    return f"{which}, by {question.granularity // timedelta(minutes=1)} minutes"
+
+
+def _extent(question: Question, first: datetime, last: datetime, cells: Sequence[Cell]) -> str:
+    return f"flows, {len(cells)}, {describe(question)}, {first.isoformat()} to {last.isoformat()}"
+
+
+async def _pause(stirred: asyncio.Event, seconds: float) -> None:
+    """Until something stirs, or the time has passed."""
+    try:
+        async with asyncio.timeout(seconds):
+            await stirred.wait()
+    except TimeoutError:
+        return
