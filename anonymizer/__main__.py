@@ -10,7 +10,7 @@ import av.logging
 import cv2
 import structlog
 
-from anonymizer import setup
+from anonymizer import setup, sql
 from anonymizer.broadcast import Broadcasts
 from anonymizer.domain.viewing import ViewingBook
 from anonymizer.live_view_service import LiveViewServicer
@@ -36,7 +36,7 @@ async def compose(application: lifecycle.Application[AnonymizerSettings]) -> Non
     cv2.setNumThreads(1)
     metrics = AnonymizerMetrics(application.metrics)
     executor = ThreadPoolExecutor(settings.redaction_threads, thread_name_prefix="redaction")
-    recorder = await setup.recorder(application, metrics, executor)
+    recording = await setup.recording(application, metrics, executor)
     broadcasts = Broadcasts()
     book = ViewingBook(lambda: secrets.token_urlsafe(_TOKEN_BYTES), lambda: f"v{secrets.token_hex(8)}")
     whep = WhepEndpoint(book, broadcasts, metrics, settings.console_origin)
@@ -47,7 +47,9 @@ async def compose(application: lifecycle.Application[AnonymizerSettings]) -> Non
     base_url = (settings.web_public_url or f"{'https' if tls else 'http'}://{address}").rstrip("/")
     log.info("live_view.serving", url=base_url)
 
-    redaction = RedactionServicer(executor, broadcasts, recorder, metrics, settings.max_streams)
+    redaction = RedactionServicer(
+        executor, broadcasts, recording.recorder if recording else None, metrics, settings.max_streams
+    )
     application.grpc.add(
         redaction_service_pb2_grpc.add_RedactionServiceServicer_to_server,
         redaction,
@@ -60,13 +62,13 @@ async def compose(application: lifecycle.Application[AnonymizerSettings]) -> Non
     )
     application.on_drain("redaction", redaction.drain)
     application.on_drain("live-view", whep.close)
-    if recorder is not None:
-        application.on_drain("recording", recorder.drain)
+    if recording is not None:
+        application.on_drain("recording", recording.drain)
 
 
 def main() -> int:
     """Run the service; the exit status."""
-    return lifecycle.main("anonymizer", AnonymizerSettings, compose)
+    return lifecycle.main("anonymizer", AnonymizerSettings, compose, commands={"migrate": sql.migrate_command})
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ class HoldsClient:
 
 def _interval(held: hold_service_pb2.HeldInterval) -> HeldInterval:
     return HeldInterval(
-        held.optic, _time(held.interval.start_time), _time(held.interval.end_time), _time(held.expire_time)
+        held.optic, _time(held.interval.start_time), _time(held.interval.end_time), _time(held.expire_time), held.hold
     )
 
 

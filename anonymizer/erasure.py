@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import structlog
@@ -13,6 +13,7 @@ from anonymizer.domain.holding import LONGEST_POSTPONEMENT, Holds
 from mesh.errors import Unavailable
 
 if TYPE_CHECKING:
+    from anonymizer.domain.segments import SegmentName
     from anonymizer.metrics import AnonymizerMetrics
     from anonymizer.store import RecordingStore
 
@@ -43,6 +44,16 @@ class Eraser:
         self._holds: Holds | None = None
         self._registry_lost = False
         self._store_lost = False
+
+    @property
+    def holds(self) -> Holds:
+        """What is held, as it was last told; nothing, as long as nobody has told."""
+        return self._holds or Holds()
+
+    def is_over(self, segment: SegmentName) -> bool:
+        """Whether a segment may go now: its term is over, and it is known that nothing keeps it."""
+        now = self._clock() - (LONGEST_POSTPONEMENT if self._registry_lost else timedelta(0))
+        return self._holds is not None and now >= segment.expires and not self._holds.keeps(segment, now)
 
     async def run(self, period_seconds: float) -> None:
         """Erases for ever; what does not answer is asked at the next turn."""

@@ -59,6 +59,11 @@ class AnonymizerMetrics:
         self.segments_waiting = gauge(
             "argo_anonymizer_segments_waiting", "Recording segments not yet in the store", registry=registry
         )
+        self.segments_unindexed = gauge(
+            "argo_anonymizer_segments_unindexed",
+            "Recording segments in the store that the index does not know yet",
+            registry=registry,
+        )
         self.store_available = gauge(
             "argo_anonymizer_store_available", "1 while the recording store takes segments", registry=registry
         )

@@ -47,6 +47,8 @@ class Recorder:
         metrics: counts them.
         executor: where they are muxed.
         waiting_bytes: how much may wait for the store.
+        stored: is told of every segment, with its size in bytes, once its bytes are safe; must not wait.
+        is_over: whether the term of a segment is over, and nothing keeps it.
         pause: waits so many seconds between attempts.
     """
 
@@ -57,12 +59,16 @@ class Recorder:
         executor: Executor,
         *,
         waiting_bytes: int = WAITING_BYTES,
+        stored: Callable[[SegmentName, int], None] = lambda _segment, _size: None,
+        is_over: Callable[[SegmentName], bool],
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._store = store
         self._metrics = metrics
         self._executor = executor
         self._waiting_bytes = waiting_bytes
+        self._stored = stored
+        self._is_over = is_over
         self._pause = pause
         self._jobs: deque[_Job] = deque()
         self._bytes = 0
@@ -122,10 +128,15 @@ class Recorder:
     async def _write(self, job: _Job) -> bool:
         """Whether the segment needs no further attempt."""
         segment, pictures = job
+        if self._is_over(segment):
+            # It waited for the store until its term was over: it must not be there any more, here neither.
+            self._metrics.segments.labels(segment.optic, "expired").inc()
+            return True
         outcome = "written"
         try:
             content = await asyncio.get_running_loop().run_in_executor(self._executor, fragmented_mp4, pictures)
             await self._store.write(segment, content)
+            self._stored(segment, len(content))
             self._say(available=True)
         except Unavailable as error:
             self._say(available=False, error=error)

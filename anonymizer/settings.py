@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import pydantic
 
 from mesh.settings import ServiceSettings
+
+RECORDING: Final = ("recording_url", "recording_key_file", "signing_key_file", "postgres_dsn", "registry")
+"""What recording needs, all of it: where to, under which keys, and who says what is there, held, and on record."""
 
 
 class AnonymizerSettings(ServiceSettings):
@@ -27,8 +31,18 @@ class AnonymizerSettings(ServiceSettings):
         None, description="file:///folder or s3://bucket/prefix of the recordings; none: nothing is recorded"
     )
     recording_key_file: Path | None = pydantic.Field(None, description="file with the key that wraps the data keys")
+    signing_key_file: Path | None = pydantic.Field(
+        None, description="PEM file with the Ed25519 key that signs exports and reports of erasure"
+    )
+    postgres_dsn: pydantic.SecretStr | None = pydantic.Field(
+        None, description="connection string of the role anonymizer: index of the recordings, audit log"
+    )
+    migrate_on_start: bool = pydantic.Field(False, description="run every migration at start; local mode only")
     registry: str | None = pydantic.Field(
-        None, description="host:port of the registry, which says what legal holds keep; needed for recordings"
+        None, description="host:port of the registry, which says what legal holds keep"
+    )
+    longest_clip_seconds: float = pydantic.Field(
+        1800.0, gt=0, le=86_400, description="how much recording one clip may show"
     )
     erasure_period_seconds: float = pydantic.Field(
         600.0, gt=0, le=86_400, description="how often recordings are erased"
@@ -38,10 +52,12 @@ class AnonymizerSettings(ServiceSettings):
 
     @pydantic.model_validator(mode="after")
     def _belong_together(self) -> AnonymizerSettings:
-        if (self.recording_url is None) != (self.recording_key_file is None):
-            raise ValueError("ARGO_RECORDING_URL and ARGO_RECORDING_KEY_FILE are set together or not at all")
-        if self.recording_url is not None and self.registry is None:
-            raise ValueError("ARGO_RECORDING_URL needs ARGO_REGISTRY: without it nobody says what must not be erased")
+        needed = {name: getattr(self, name) for name in RECORDING}
+        if missing := [f"ARGO_{name.upper()}" for name, value in needed.items() if value is None]:
+            if len(missing) < len(needed) and self.recording_url is not None:
+                raise ValueError(f"whoever records needs {', '.join(missing)}, too")
+            if self.recording_key_file is not None:
+                raise ValueError("ARGO_RECORDING_KEY_FILE is for nothing without ARGO_RECORDING_URL")
         if (self.web_tls_certificate is None) != (self.web_tls_key is None):
             raise ValueError("ARGO_WEB_TLS_CERTIFICATE and ARGO_WEB_TLS_KEY are set together or not at all")
         return self

@@ -3,48 +3,122 @@
 from __future__ import annotations
 
 import ssl
-from datetime import UTC, datetime
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import structlog
 
 from anonymizer.clients import HoldsClient
+from anonymizer.database import Database
 from anonymizer.erasure import Eraser
+from anonymizer.index import IndexWriter, SegmentIndex
+from anonymizer.playback import Archive
 from anonymizer.recording import Recorder
+from anonymizer.recording_service import RecordingServicer
 from anonymizer.sealing import read_wrapping_key
+from anonymizer.signing import Signer, read_signing_key
 from anonymizer.store import RecordingStore, open_objects
+from argo.anonymizer.v1 import recording_service_pb2_grpc
 from mesh.rpc.channel import open_channel
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from concurrent.futures import Executor
 
+    from anonymizer.domain.holding import Holds
     from anonymizer.metrics import AnonymizerMetrics
     from anonymizer.settings import AnonymizerSettings
     from mesh import lifecycle
 
 log = structlog.get_logger(__name__)
 
+_CLIP_THREADS = 2
 
-async def recorder(
-    application: lifecycle.Application[AnonymizerSettings], metrics: AnonymizerMetrics, executor: Executor
-) -> Recorder | None:
-    """The recorder, already writing and erasing; None when no store is set.
+
+class Recording:
+    """All that records, erases and reads, over one store and one database.
+
+    Args:
+        settings: with everything that recording needs.
+        metrics: counts what happens.
+        executor: where segments are muxed.
+        read_holds: asks what is held.
 
     Raises:
-        StartupError: the store or the key cannot be used.
+        StartupError: the store or a key cannot be used.
+    """
+
+    def __init__(
+        self,
+        settings: AnonymizerSettings,
+        metrics: AnonymizerMetrics,
+        executor: Executor,
+        read_holds: Callable[[], Awaitable[Holds]],
+    ) -> None:
+        url, key, signing_key = settings.recording_url, settings.recording_key_file, settings.signing_key_file
+        assert url is not None
+        assert key is not None
+        assert signing_key is not None
+        self._settings = settings
+        self.signer = Signer(read_signing_key(signing_key))
+        self.store = RecordingStore(open_objects(url.get_secret_value()), read_wrapping_key(key))
+        self.database = Database()
+        self.index = SegmentIndex(self.database)
+        self.indexing = IndexWriter(self.index, metrics)
+        self.eraser = Eraser(self.store, read_holds, metrics, utc_now)
+        self.recorder = Recorder(self.store, metrics, executor, is_over=self.eraser.is_over, stored=self.indexing.put)
+
+    def servicer(self) -> RecordingServicer:
+        """Answers RecordingService."""
+        clips = ThreadPoolExecutor(_CLIP_THREADS, thread_name_prefix="clips")
+        archive = Archive(self.store, self.index, clips, lambda: self.eraser.holds, utc_now)
+        longest = timedelta(seconds=self._settings.longest_clip_seconds)
+        return RecordingServicer(archive, self.database, self.signer, longest)
+
+    def start(self, application: lifecycle.Application[AnonymizerSettings]) -> None:
+        """Writes and erases from now on, and answers once the server serves."""
+        settings = self._settings
+        assert settings.postgres_dsn is not None
+        application.grpc.add(
+            recording_service_pb2_grpc.add_RecordingServiceServicer_to_server,
+            self.servicer(),
+            "argo.anonymizer.v1.RecordingService",
+        )
+        migrate = settings.migrate_on_start
+        application.spawn("database", self.database.keep_open(settings.postgres_dsn, migrate=migrate))
+        application.spawn("recording", self.recorder.run())
+        application.spawn("indexing", self.indexing.run())
+        application.spawn("erasure", self.eraser.run(settings.erasure_period_seconds))
+        log.info("recording.signing_key_loaded", thumbprint=self.signer.thumbprint)
+
+    async def drain(self) -> None:
+        """Returns when all that was recorded is in the store and in the index."""
+        await self.recorder.drain()
+        await self.indexing.drain()
+
+
+async def recording(
+    application: lifecycle.Application[AnonymizerSettings], metrics: AnonymizerMetrics, executor: Executor
+) -> Recording | None:
+    """The recording, already writing and erasing; None when no store is set.
+
+    Raises:
+        StartupError: the store or a key cannot be used.
     """
     settings = application.settings
-    if settings.recording_url is None or settings.recording_key_file is None or settings.registry is None:
+    if settings.recording_url is None or settings.registry is None:
         log.warning("recording.disabled")
         return None
-    objects = open_objects(settings.recording_url.get_secret_value())
-    store = RecordingStore(objects, read_wrapping_key(settings.recording_key_file))
-    running = Recorder(store, metrics, executor)
     registry = await application.enter(open_channel(settings.registry, settings, peer="service/registry"))
-    eraser = Eraser(store, HoldsClient(registry).read, metrics, lambda: datetime.now(UTC))
-    application.spawn("recording", running.run())
-    application.spawn("erasure", eraser.run(settings.erasure_period_seconds))
+    running = Recording(settings, metrics, executor, HoldsClient(registry).read)
+    running.start(application)
     return running
+
+
+def utc_now() -> datetime:
+    """The time, in UTC."""
+    return datetime.now(UTC)
 
 
 def web_tls(settings: AnonymizerSettings) -> ssl.SSLContext | None:

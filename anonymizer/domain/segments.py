@@ -11,6 +11,8 @@ LONGEST_RETENTION: Final = timedelta(days=7)
 """Masked video is erased seven days after capture, or earlier; never later."""
 SEGMENT_SECONDS: Final = 10.0
 """Capture time in one segment; it ends at the first key frame after that."""
+UNBROKEN: Final = timedelta(seconds=5)
+"""Pictures further apart are two recordings: by default a quiet optic is sent every other second."""
 SEGMENTS: Final = "segments"
 KEYS: Final = "keys"
 

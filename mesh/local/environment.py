@@ -26,8 +26,14 @@ SERVICES: Final[Mapping[str, str]] = {
 }
 """The five services by name, with the package that each is run from, in the order of their start."""
 
-DATABASES: Final = ("registry", "alerting")
+DATABASES: Final = ("registry", "anonymizer", "alerting")
 """The services with a schema of their own."""
+
+
+def databases_of(services: tuple[str, ...]) -> list[str]:
+    """The databases that a mesh of these services needs: without a registry, nothing is recorded and nothing kept."""
+    return [service for service in DATABASES if service in services] if "registry" in services else []
+
 
 CONSOLE_TOKEN_BYTES: Final = 24
 
@@ -130,12 +136,19 @@ class Environments:
         }
 
     def _anonymizer(self) -> dict[str, str]:
-        return {
+        environment = {
             "ARGO_WEB_LISTEN": self.web("anonymizer"),
+            "ARGO_CONSOLE_ORIGIN": f"http://{self.web('alerting')}",
+        }
+        if "anonymizer" not in self._backends.postgres:
+            return environment
+        return environment | {
             "ARGO_RECORDING_URL": self._state.recordings.as_uri(),
             "ARGO_RECORDING_KEY_FILE": str(self._state.recording_key),
+            "ARGO_SIGNING_KEY_FILE": str(self._state.signing_key),
+            "ARGO_POSTGRES_DSN": self._backends.postgres["anonymizer"],
+            "ARGO_MIGRATE_ON_START": "true",
             "ARGO_REGISTRY": self.target("registry"),
-            "ARGO_CONSOLE_ORIGIN": f"http://{self.web('alerting')}",
         }
 
     def _camera_gateway(self) -> dict[str, str]:

@@ -11,7 +11,7 @@ import aiohttp
 
 from mesh import audit
 from mesh.embedded import EmbeddedNats, EmbeddedPostgres
-from mesh.local.environment import DATABASES, SERVICES, Backends, Environments, MeshOptions, inherited, python_module
+from mesh.local.environment import SERVICES, Backends, Environments, MeshOptions, databases_of, inherited, python_module
 from mesh.local.errors import ProcessError
 from mesh.local.process import ChildProcess, ServerProcess
 from mesh.local.supervisor import Supervisor
@@ -84,7 +84,7 @@ class LocalMesh:
         await self._stack.enter_async_context(self.supervisor)
         try:
             services = self.options.services
-            databases = [service for service in DATABASES if service in services]
+            databases = databases_of(services)
             # Without the services that have databases there is nobody to hear of events either.
             backends = await self._start_servers(databases) if databases else Backends(_NOBODY, {})
             self._environments = Environments(self.state, self.options, backends)

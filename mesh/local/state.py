@@ -8,11 +8,15 @@ import secrets
 import shutil
 from typing import IO, TYPE_CHECKING, Final, Self
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
 from mesh.authority import CertificateAuthority
 from mesh.local.errors import StateError
 from mesh.local.ports import PortReservations
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from types import TracebackType
 
@@ -56,6 +60,11 @@ class StateFolder:
         """File with the key of the recordings, in hexadecimal, for its owner only."""
         return self.path / "recording.key"
 
+    @property
+    def signing_key(self) -> Path:
+        """File with the key that signs exports and reports of erasure, PEM, for its owner only."""
+        return self.path / "signing.pem"
+
     def certificate(self, identity_path: str) -> TlsFiles:
         """A new certificate for an identity, for example ``service/registry``."""
         return self.authority.issue(identity_path, folder=self.path / "certificates")
@@ -73,7 +82,7 @@ class StateFolder:
             for folder in (self.logs, self.recordings):
                 folder.mkdir(exist_ok=True, mode=0o700)
             self.authority = CertificateAuthority(self.path / "certificates")
-            self._ensure_recording_key()
+            self._ensure_keys()
             self.ports = PortReservations(self.path / "ports.json")
         except OSError as error:
             self._release()
@@ -123,8 +132,16 @@ class StateFolder:
                 "free some space, or choose a folder on another disk with --state",
             )
 
-    def _ensure_recording_key(self) -> None:
-        if not self.recording_key.exists():
-            descriptor = os.open(self.recording_key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(secrets.token_hex(RECORDING_KEY_BYTES) + "\n")
+    def _ensure_keys(self) -> None:
+        _write_once(self.recording_key, lambda: secrets.token_hex(RECORDING_KEY_BYTES).encode() + b"\n")
+        _write_once(
+            self.signing_key,
+            lambda: Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+        )
+
+
+def _write_once(path: Path, make: Callable[[], bytes]) -> None:
+    if not path.exists():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(make())

@@ -59,7 +59,7 @@ def test_settings_accept_what_the_chart_renders(package: str, scenario_name: str
     assert loaded.trust_domain == "argo.local"
 
 
-@pytest.mark.parametrize("package", ["registry", "alerting"])
+@pytest.mark.parametrize("package", ["registry", "anonymizer", "alerting"])
 @pytest.mark.parametrize("phase", ["pre", "post"])
 def test_migrations_run_with_the_settings_of_their_service(
     package: str, phase: str, render: Render, pods: Pods

@@ -11,6 +11,7 @@ Pair = tuple[str, str, int]
 
 GRPC, HTTP, WEB = 8443, 9090, 8080
 COMPONENTS = ("registry", "camera-gateway", "detector", "anonymizer", "alerting")
+DATABASES = ("registry", "anonymizer", "alerting")
 MESH: set[Pair] = {
     ("camera-gateway", "registry", GRPC),
     ("camera-gateway", "detector", GRPC),
@@ -22,7 +23,8 @@ MESH: set[Pair] = {
 }
 PLATFORM: set[Pair] = {
     *((component, "nats", 4222) for component in ("camera-gateway", "detector", "alerting")),
-    *((client, "postgres", 5432) for client in ("registry", "alerting", "registry-migration", "alerting-migration")),
+    *((client, "postgres", 5432) for client in DATABASES),
+    *((f"{client}-migration", "postgres", 5432) for client in DATABASES),
     ("anonymizer", "object-store", 443),
 }
 CAMERAS = "10.20.0.0/16"
@@ -114,6 +116,7 @@ def test_other_systems_enter_only_when_named(render: Render) -> None:
     assert {pair for pair in added if not pair[0].startswith("fd20")} == {
         ("10.40.0.0/24", "registry", GRPC),
         ("10.40.0.0/24", "alerting", GRPC),
+        ("10.40.0.0/24", "anonymizer", GRPC),
         ("10.30.0.0/24", "anonymizer", MEDIA_PORT),
         ("None", "camera-gateway", GRPC),
     }

@@ -122,6 +122,8 @@ def test_migrations_run_around_the_roll_out(render: Render) -> None:
     assert hooks == {
         "argo-registry-migrate-pre": "pre-install,pre-upgrade",
         "argo-registry-migrate-post": "post-install,post-upgrade",
+        "argo-anonymizer-migrate-pre": "pre-install,pre-upgrade",
+        "argo-anonymizer-migrate-post": "post-install,post-upgrade",
         "argo-alerting-migrate-pre": "pre-install,pre-upgrade",
         "argo-alerting-migrate-post": "post-install,post-upgrade",
     }

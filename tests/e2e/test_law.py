@@ -33,6 +33,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 pb = registry_service_pb2
 HOLD = "holds/e2e"
 SITE = "sites/demo"
+TERM = timedelta(seconds=20)
+"""Longer than a segment: what is over before its segment is whole is not written at all."""
 
 
 @contextlib.asynccontextmanager
@@ -154,7 +156,7 @@ async def test_a_moved_camera_shows_nothing_until_somebody_confirms_what_it_sees
 async def test_a_hold_and_only_a_hold_stops_erasure(street: Street) -> None:
     async with administrating(street) as stub:
         await street.streaming(OPTIC)
-        await set_retention(stub, timedelta(seconds=5))
+        await set_retention(stub, TERM)
         try:
             first = await until("a short-lived segment", lambda: any_segment(street, lambda _segment: True))
             await until("its erasure", lambda: gone(street, first))
@@ -205,7 +207,7 @@ def segments(street: Street) -> dict[SegmentName, Path]:
     """The short-lived segments of the optic that are in the store."""
     folder = street.mesh.state.recordings
     found = {
-        SegmentName.parse(str(path.relative_to(folder))): path for path in folder.glob("segments/**/*_5.mp4.aesgcm")
+        SegmentName.parse(str(path.relative_to(folder))): path for path in folder.glob("segments/**/*_20.mp4.aesgcm")
     }
     return {segment: path for segment, path in found.items() if segment.optic == OPTIC}
 

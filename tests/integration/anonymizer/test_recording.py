@@ -54,6 +54,10 @@ def registry() -> prometheus_client.CollectorRegistry:
     return prometheus_client.CollectorRegistry()
 
 
+def in_time(_segment: SegmentName) -> bool:
+    return False
+
+
 async def at_once(_seconds: float) -> None:
     await asyncio.sleep(0)
 
@@ -62,7 +66,7 @@ async def at_once(_seconds: float) -> None:
 async def recorder(
     store: RecordingStore, executor: ThreadPoolExecutor, registry: prometheus_client.CollectorRegistry
 ) -> AsyncIterator[Recorder]:
-    recorder = Recorder(store, AnonymizerMetrics(registry), executor, pause=at_once)
+    recorder = Recorder(store, AnonymizerMetrics(registry), executor, is_over=in_time, pause=at_once)
     task = asyncio.create_task(recorder.run())
     yield recorder
     task.cancel()
@@ -173,7 +177,7 @@ async def test_a_dead_store_is_said_once_and_the_segments_arrive_when_it_is_back
 async def test_what_does_not_fit_in_memory_gives_way_oldest_first(
     store: RecordingStore, executor: ThreadPoolExecutor, registry: prometheus_client.CollectorRegistry
 ) -> None:
-    recorder = Recorder(store, AnonymizerMetrics(registry), executor, waiting_bytes=1)
+    recorder = Recorder(store, AnonymizerMetrics(registry), executor, is_over=in_time, waiting_bytes=1)
     for minute in range(3):
         record(recorder, 5, start=NOON + timedelta(minutes=minute))
     task = asyncio.create_task(recorder.run())
@@ -185,6 +189,22 @@ async def test_what_does_not_fit_in_memory_gives_way_oldest_first(
     dropped = registry.get_sample_value("argo_anonymizer_segments_total", {"optic": OPTIC, "outcome": "dropped"})
     assert kept == [NOON + timedelta(minutes=2)]
     assert dropped == 2
+
+
+async def test_what_waited_beyond_its_term_is_not_written_any_more(
+    store: RecordingStore, executor: ThreadPoolExecutor, registry: prometheus_client.CollectorRegistry
+) -> None:
+    now = NOON + timedelta(minutes=59)
+    recorder = Recorder(store, AnonymizerMetrics(registry), executor, is_over=lambda segment: segment.expires <= now)
+    record(recorder, 5, retention=timedelta(hours=1))
+    record(recorder, 5, start=NOON - timedelta(minutes=1), retention=timedelta(hours=1))
+    task = asyncio.create_task(recorder.run())
+    await recorder.drain()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+    assert [segment.start for segment in await segments_of(store)] == [NOON]
+    assert registry.get_sample_value("argo_anonymizer_segments_total", {"optic": OPTIC, "outcome": "expired"}) == 1
 
 
 async def test_the_week_is_over_and_nothing_is_left(recorder: Recorder, store: RecordingStore, folder: Path) -> None:

@@ -9,6 +9,11 @@
   value: {{ $anonymizer.recording.url | quote }}
 - name: ARGO_RECORDING_KEY_FILE
   value: /etc/argo/recording/key
+- name: ARGO_SIGNING_KEY_FILE
+  value: /etc/argo/signing/key.pem
+{{ include "argo.secretEnv" (dict "name" "ARGO_POSTGRES_DSN" "secret" $anonymizer.postgres) }}
+- name: ARGO_LONGEST_CLIP_SECONDS
+  value: {{ $anonymizer.recording.longestClipSeconds | quote }}
 - name: ARGO_CONSOLE_ORIGIN
   value: {{ .root.Values.origins.console | quote }}
 - name: ARGO_WEB_PUBLIC_URL

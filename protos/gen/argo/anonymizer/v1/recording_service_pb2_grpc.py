@@ -59,22 +59,26 @@ class RecordingServiceServicer:
     """
 
     def ListRecordings(self, request, context):
-        """Lists what is recorded of an optic, ordered by time.
+        """Lists what is recorded of an optic, ordered by time. Times between two recordings are gaps: nothing is recorded of them, for whatever reason.
+        Errors: PERMISSION_DENIED when a service asks for nobody, or for somebody who may not; UNAVAILABLE when the act cannot be put on record.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReadClip(self, request, context):
-        """Streams one clip as an MP4 file, without encoding it again.
-        Errors: NOT_FOUND when nothing is recorded in the interval; UNAVAILABLE when the act cannot be put on record.
+        """Streams one clip as an MP4 file, without encoding it again. It begins with the key frame at or before the interval's start,
+        at most a few seconds earlier. Every picture stands at its capture time: a gap in the recording is a gap in the clip.
+        Errors: NOT_FOUND when nothing is recorded in the interval; INVALID_ARGUMENT with the reason CLIP_TOO_LONG beyond the longest clip;
+        PERMISSION_DENIED when a service asks for nobody, or for somebody who may not; FAILED_PRECONDITION with the reason SEGMENT_DAMAGED when
+        the store gives something else than what was recorded; UNAVAILABLE when the act cannot be put on record, or the store does not answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExportClip(self, request, context):
-        """Streams a clip with a signed manifest, to be handed over.
+        """Streams a clip with a signed manifest, to be handed over. Errors as of ReadClip.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
