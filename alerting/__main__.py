@@ -44,6 +44,7 @@ async def compose(application: lifecycle.Application[AlertingSettings]) -> None:
     application.spawn("health", parts.consumers.consume_health(bus))
     application.spawn("flows", parts.flows.consumer.consume(bus))
     application.spawn("upkeep", parts.upkeep.run(settings.erasure_seconds))
+    application.spawn("break-glass", parts.oversight.break_glass.remind(settings.erasure_seconds))
     application.on_drain("watches", parts.signal.close)
 
 

@@ -9,6 +9,7 @@ from alerting.desk import AlertDesk
 from alerting.domain.roster import Roster
 from alerting.flow_parts import FlowParts
 from alerting.metrics import Metrics
+from alerting.oversight import Oversight
 from alerting.records import Records
 from alerting.service.alerts import AlertServicer
 from alerting.service.audit import AuditServicer
@@ -25,7 +26,11 @@ from alerting.store.holds import HoldStore
 from alerting.store.observations import ObservationStore
 from alerting.store.sign_ins import SignInStore
 from alerting.upkeep import HoldWatch, ReadHolds, Upkeep
-from argo.alerting.v1 import alert_service_pb2_grpc, audit_service_pb2_grpc, coverage_service_pb2_grpc
+from argo.alerting.v1 import (
+    alert_service_pb2_grpc,
+    audit_service_pb2_grpc,
+    coverage_service_pb2_grpc,
+)
 from mesh.audit import AuditLog
 from mesh.postgres import Pool
 from mesh.rpc.server import GrpcServer
@@ -51,6 +56,7 @@ class Parts:
         self.coverage = CoverageStore(database)
         self.roster = Roster()
         self.sign_ins = SignInStore(database)
+        self.oversight = Oversight(database, self.records, metrics, utc_now)
         self.desk = AlertDesk(
             alerts,
             self.records,
@@ -83,3 +89,4 @@ class Parts:
             "argo.alerting.v1.AuditService",
         )
         self.flows.register(server)
+        self.oversight.register(server)

@@ -11,6 +11,18 @@ from alerting.domain.alerts import State
 _LATENCY_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 
+class GlassMetrics:
+    """Rights that people took in an emergency."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.broken = Counter(
+            "argo_alerting_glass_broken", "Rights that somebody took in an emergency.", ["right"], registry=registry
+        )
+        self.unreviewed = Gauge(
+            "argo_alerting_glass_unreviewed", "Broken glass that nobody looked into.", ["overdue"], registry=registry
+        )
+
+
 class Metrics:
     """The metrics of this service."""
 
@@ -50,6 +62,7 @@ class Metrics:
             "argo_alerting_holds_known", "1 while the registry says what legal holds keep.", registry=registry
         )
         self.erased = Counter("argo_alerting_erased", "What was erased at its time.", ["kind"], registry=registry)
+        self.glass = GlassMetrics(registry)
 
     def show_alerts(self, counts: Mapping[State, int]) -> None:
         """Shows how many alerts are in each state."""

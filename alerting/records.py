@@ -45,6 +45,11 @@ class Records:
         )
         await self._log.append(entry, connection=connection)
 
+    async def change(self, connection: Any, who: str, what: str, why: str, *, case: str = "") -> None:
+        """Somebody changes what is not an alert; recorded in the transaction of the change."""
+        entry = audit.AuditEntry(act=audit.Act.ALTERATION, who=who, why=why, what=what, case=case)
+        await self._log.append(entry, connection=connection)
+
     async def erasure(self, connection: Any, kind: str, count: int) -> None:
         """Expired data goes; recorded in the transaction of the erasure."""
         entry = audit.AuditEntry(

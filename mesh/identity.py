@@ -89,6 +89,17 @@ class Identity:
         return cls(trust_domain=match["trust_domain"], path=match["path"])
 
 
+def person_of(path: str) -> str:
+    """The person behind an identity path, who is the same in every role and at every controller.
+
+    Two people of one name count as one: that refuses an approval at worst, and never lets one person play both.
+
+    Args:
+        path: for example ``administrator/mrossi`` or ``tenants/polizia/supervisor/mrossi``.
+    """
+    return path.rpartition("/")[2].lower()
+
+
 def identify(alternative_names: Sequence[str], trust_domain: str) -> Identity:
     """Finds the identity in the subject alternative names of a verified certificate.
 
@@ -119,6 +130,7 @@ class Grant:
         person: who is behind an authority's or system's identity; empty: not said.
         token_id: of the token that says so; empty: there is none, the certificate's role does.
         machine: identity path of the machine that carries the token; empty: there is none.
+        taken: rights without which the call would have been refused, taken by breaking the glass.
     """
 
     rights: frozenset[str] = frozenset()
@@ -127,6 +139,7 @@ class Grant:
     person: str = ""
     token_id: str = ""
     machine: str = ""
+    taken: frozenset[str] = frozenset()
 
 
 _current: ContextVar[Identity] = ContextVar("identity")

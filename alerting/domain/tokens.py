@@ -6,6 +6,7 @@ import base64
 import binascii
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
 
 from mesh.errors import FieldViolation, InvalidArgument, OutOfRange
 
@@ -42,6 +43,29 @@ def decode_token(token: str, parts: int, field: str) -> list[str]:
     if len(decoded) != parts:
         raise invalid(field, "is not one that this service gave out")
     return decoded
+
+
+def encode_place(time: datetime, name: str) -> str:
+    """The page token after the row of this time and id."""
+    return encode_token(time.isoformat(), name)
+
+
+def decode_place(token: str) -> tuple[datetime, str] | None:
+    """Where a page begins; none: at the start.
+
+    Raises:
+        InvalidArgument: it is not a page token.
+    """
+    if not token:
+        return None
+    time, name = decode_token(token, 2, "page_token")
+    try:
+        place = datetime.fromisoformat(time)
+    except ValueError:
+        place = None
+    if place is None or place.tzinfo is None:
+        raise invalid("page_token", "is not one that this service gave out")
+    return place, name
 
 
 @dataclass(frozen=True)

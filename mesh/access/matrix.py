@@ -42,6 +42,14 @@ class Row:
             return False
         return any(caller in (identity.kind, identity.role_path) for caller in callers)
 
+    def first(self, identities: Iterable[Identity], callers: Iterable[str]) -> Identity | None:
+        """The first of some identities that is among some callers of this row."""
+        callers = tuple(callers)
+        return next((identity for identity in identities if self.names(identity, callers)), None)
+
+
+_NOBODY = Row(callers=())
+
 
 @dataclass(frozen=True)
 class Caller:
@@ -90,38 +98,30 @@ class Matrix:
             PermissionDenied: none (``METHOD_NOT_ALLOWED``), or one whose right (``RIGHT_MISSING``) or purpose
                 (``PURPOSE_NOT_ALLOWED``) is not enough.
         """
-        row = self.rows.get(method)
-        found = None if row is None else _admitted(row, caller)
-        if row is None or found is None:
-            kind = caller.identities[0].kind
-            raise PermissionDenied(
-                f"{kind} may not call {method}", reason="METHOD_NOT_ALLOWED", metadata={"method": method, "kind": kind}
-            )
-        if found.kind in _ANY_MACHINE and not caller.grant.token_id:
-            return found
-        _check_right(row, caller, method)
+        row = self.rows.get(method, _NOBODY)
+        by_role = row.first(caller.identities, row.callers)
+        if by_role is not None and by_role.is_machine and not caller.grant.token_id:
+            return by_role
+        by_right = by_role if not row.right or row.right in caller.grant.rights else None
+        by_glass = row.first(caller.identities, row.break_glass) if row.right in caller.taken else None
+        acting = by_right or by_glass
+        if acting is None:
+            raise _refusal(row, caller, method, role=by_role)
         _check_purpose(row, caller, method)
-        return found
+        return acting
 
 
-def _admitted(row: Row, caller: Caller) -> Identity | None:
-    for identity in caller.identities:
-        if row.names(identity, row.callers):
-            return identity
-    if row.right in caller.taken:
-        for identity in caller.identities:
-            if row.names(identity, row.break_glass):
-                return identity
-    return None
-
-
-def _check_right(row: Row, caller: Caller, method: str) -> None:
-    if row.right and row.right not in caller.grant.rights | caller.taken:
-        raise PermissionDenied(
+def _refusal(row: Row, caller: Caller, method: str, *, role: Identity | None) -> PermissionDenied:
+    if role is not None:
+        return PermissionDenied(
             f"{method} needs the right {row.right}",
             reason="RIGHT_MISSING",
             metadata={"method": method, "right": row.right},
         )
+    kind = caller.identities[0].kind
+    return PermissionDenied(
+        f"{kind} may not call {method}", reason="METHOD_NOT_ALLOWED", metadata={"method": method, "kind": kind}
+    )
 
 
 def _check_purpose(row: Row, caller: Caller, method: str) -> None:

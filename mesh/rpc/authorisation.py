@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+RightsTaken = Callable[[Sequence[identity.Identity]], Awaitable[frozenset[str]]]
+"""The rights that somebody, known by its identities, has taken by breaking the glass."""
+
 
 class Authorisation:
     """Layer: admits by the permission matrix. A method that has no row there is refused."""
@@ -29,6 +33,7 @@ class Authorisation:
         self._trust_domain = trust_domain
         self._matrix = permissions or matrix()
         self._opened: dict[str, tuple[str, ...]] = {}
+        self._rights_taken: RightsTaken | None = None
 
     def open(self, methods: Mapping[str, tuple[str, ...]]) -> None:
         """Opens methods that are of no service of the mesh, in place of a row.
@@ -39,6 +44,10 @@ class Authorisation:
         """
         self._opened.update(methods)
 
+    def let_break_glass(self, rights_taken: RightsTaken) -> None:
+        """Asks, before a refusal, whether the caller has taken the right that it lacks."""
+        self._rights_taken = rights_taken
+
     @asynccontextmanager
     async def __call__(self, call: Call) -> AsyncIterator[None]:
         """Makes the caller the current identity of the handler.
@@ -46,19 +55,31 @@ class Authorisation:
         Raises:
             Unauthenticated: the certificate carries no identity.
             PermissionDenied: the identity is of another trust domain, or may not call the method.
+            Unavailable: whether it has broken the glass cannot be told now.
         """
         peer = identity.identify(_alternative_names(call.context), self._trust_domain)
         structlog.contextvars.bind_contextvars(principal=peer.principal)
         caller = self._matrix.by_certificate(peer)
         try:
-            acting = self._admit(caller, call.method)
+            acting, caller = await self._admit(caller, call.method)
         except PermissionDenied as error:
             log.warning("access.refused", method=call.method, reason=error.reason)
             raise
-        with identity.acting_as(acting, caller.grant):
+        with identity.acting_as(acting, replace(caller.grant, taken=caller.taken)):
             yield
 
-    def _admit(self, caller: Caller, method: str) -> identity.Identity:
+    async def _admit(self, caller: Caller, method: str) -> tuple[identity.Identity, Caller]:
+        try:
+            return self._decide(caller, method), caller
+        except PermissionDenied:
+            row = self._matrix.rows.get(method)
+            if self._rights_taken is None or row is None or row.first(caller.identities, row.break_glass) is None:
+                raise
+        taken = await self._rights_taken(caller.identities)
+        caller = replace(caller, taken=taken.intersection({row.right}))
+        return self._decide(caller, method), caller
+
+    def _decide(self, caller: Caller, method: str) -> identity.Identity:
         patterns = self._opened.get(method) or self._opened.get(method.rsplit("/", 1)[0] + "/*")
         peer = caller.identities[0]
         if patterns is not None and any(fnmatchcase(peer.path, pattern) for pattern in patterns):

@@ -12,7 +12,7 @@ from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
 from mesh.http import port_in_use
-from mesh.rpc.authorisation import Authorisation
+from mesh.rpc.authorisation import Authorisation, RightsTaken
 from mesh.rpc.interceptors import (
     DeadlineCap,
     LayeredInterceptor,
@@ -114,6 +114,14 @@ class GrpcServer:
                 ``("service/*",)``.
         """
         self._authorisation.open(methods)
+
+    def let_break_glass(self, rights_taken: RightsTaken) -> None:
+        """Lets callers in by a right that they have taken in an emergency.
+
+        Args:
+            rights_taken: asked before a refusal.
+        """
+        self._authorisation.let_break_glass(rights_taken)
 
     async def start(self) -> None:
         """Binds the port and starts to answer; health says NOT_SERVING.

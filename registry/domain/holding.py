@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from types import MappingProxyType
 
-from registry.domain.proposing import person_of
+from mesh.identity import person_of
 
 APPROVERS_NEEDED = 2
 LONGEST_INTERVAL = timedelta(days=366)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from enum import Enum
 from types import MappingProxyType
 
+from mesh.identity import person_of
+
 
 class State(Enum):
     """How far a proposal has come; the values are the names of ``Proposal.State`` in the contract, without prefix."""
@@ -55,17 +57,6 @@ TRANSITIONS: Mapping[State, Mapping[Event, State | Refusal]] = MappingProxyType(
     }
 )
 """Every state and every event; the table of the database keeps to it too (migration 00.02.00_03)."""
-
-
-def person_of(identity: str) -> str:
-    """The person behind an identity path, who is the same in every role and at every controller.
-
-    Two people of one name count as one: that refuses an approval at worst, and never lets one person play both.
-
-    Args:
-        identity: for example ``administrator/mrossi`` or ``tenants/polizia/supervisor/mrossi``.
-    """
-    return identity.rpartition("/")[2].lower()
 
 
 def approval(author: str, approver: str) -> Event:

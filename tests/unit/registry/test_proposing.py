@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from argo.registry.v1 import proposal_service_pb2
-from registry.domain.proposing import TRANSITIONS, Event, Refusal, State, approval, person_of, rejection
+from mesh.identity import person_of
+from registry.domain.proposing import TRANSITIONS, Event, Refusal, State, approval, rejection
 
 FINAL = (State.APPROVED, State.REJECTED, State.WITHDRAWN, State.SUPERSEDED)
 

@@ -1,0 +1,21 @@
+"""Telling one request from another, whatever page of it is asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from google.protobuf.message import Message
+
+_UNCOUNTED: Final = ("page_size", "page_token", "approval")
+
+
+def fingerprint(request: Message) -> bytes:
+    """SHA-256 of a request without its page and its approval, 32 bytes."""
+    counted = type(request)()
+    counted.CopyFrom(request)
+    for field in _UNCOUNTED:
+        if field in counted.DESCRIPTOR.fields_by_name:
+            counted.ClearField(field)
+    name = counted.DESCRIPTOR.full_name.encode()
+    return hashlib.sha256(name + b"\0" + counted.SerializeToString(deterministic=True)).digest()
