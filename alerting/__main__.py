@@ -43,6 +43,7 @@ async def compose(application: lifecycle.Application[AlertingSettings]) -> None:
     application.spawn("observations", parts.consumers.consume_observations(bus))
     application.spawn("health", parts.consumers.consume_health(bus))
     application.spawn("flows", parts.flows.consumer.consume(bus))
+    application.spawn("timekeeper", parts.alarms.timekeeper.run(settings.due_seconds))
     application.spawn("upkeep", parts.upkeep.run(settings.erasure_seconds))
     application.spawn("break-glass", parts.oversight.break_glass.remind(settings.erasure_seconds))
     application.on_drain("watches", parts.signal.close)
@@ -55,7 +56,8 @@ async def open_console(
     settings = application.settings
     gateway = await application.enter(open_channel(settings.camera_gateway, settings, peer="service/camera-gateway"))
     anonymizer = await application.enter(open_channel(settings.anonymizer, settings, peer="service/anonymizer"))
-    board = Board(registry, GatewayClient(gateway), parts.coverage, utc_now, parts.roster)
+    follows = (parts.coverage, utc_now, parts.roster, parts.alarms.neighbourhood)
+    board = Board(registry, GatewayClient(gateway), *follows)
     web = console(settings, parts, board, LiveViewClient(anonymizer), utc_now)
     address = await application.enter(serve_web(web, settings.web_listen))
     log.info("console.opened", address=address, sign_in=settings.console_token is not None)

@@ -56,6 +56,15 @@ class RegistryClient:
                 )
             return places
 
+    async def list_points(self) -> dict[str, tuple[float, float]]:
+        """Where each site lies: latitude and longitude, degrees, WGS 84; sites without a point are left out."""
+        with _translated():
+            return {
+                site.name: (site.location.latitude, site.location.longitude)
+                async for site in self._pages("Sites")
+                if site.HasField("location")
+            }
+
     async def _pages(self, collection: str, **fields: str) -> AsyncIterator[Any]:
         method = getattr(self._stub, f"List{collection}")
         request_type = getattr(registry_service_pb2, f"List{collection}Request")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 
 from alerting import arrivals, contracts
+from alerting.domain.annunciation import Policy
 from alerting.domain.events import RuleEvent
+from alerting.gathering import Gatherer
 from alerting.metrics import Metrics
-from alerting.store.events import EventStore, Outcome
+from alerting.store.events import EventStore, Neighbours, Outcome
 from alerting.store.observations import ObservationStore
 from argo.camera_gateway.v1 import coverage_pb2
 from argo.detector.v1 import bus_pb2
@@ -35,20 +37,23 @@ class Consumers:
         observations: ObservationStore,
         metrics: Metrics,
         *,
-        window: timedelta,
+        policy: Policy,
+        neighbours: Neighbours,
         clock: Callable[[], datetime],
     ) -> None:
         self._store = store
         self._observations = observations
         self._metrics = metrics
-        self._window = window
+        self._policy = policy
+        self._neighbours = neighbours
         self._clock = clock
+        self._gatherer = Gatherer(self._write)
 
     async def consume_events(self, bus: Bus) -> None:
         """Consumes events for ever."""
         await bus.consume(
             "ARGO_EVENTS", durable="alerting", subject="argo.v1.event.>", message_type=bus_pb2.EventBatch,
-            handle=self.take_events,
+            handle=self.take_events, batch=512, concurrent=True,
         )  # fmt: skip
 
     async def consume_observations(self, bus: Bus) -> None:
@@ -76,7 +81,7 @@ class Consumers:
         events = [event for message in batch.events if (event := self._read(message, now)) is not None]
         if events:
             with _traced(batch.events):
-                self._report(await self._store.write_events(events, now, self._window))
+                await self._gatherer.add(events)
 
     async def take_observations(self, batch: bus_pb2.ObservationBatch, delivery: Delivery) -> None:
         """Keeps the observations of a batch.
@@ -109,6 +114,9 @@ class Consumers:
             return
         await self._store.write_report(report)
 
+    async def _write(self, events: Sequence[RuleEvent]) -> None:
+        self._report(await self._store.write_events(events, self._clock(), self._policy, self._neighbours))
+
     def _read(self, message: bus_pb2.Event, now: datetime) -> RuleEvent | None:
         try:
             return contracts.rule_event(message, now)
@@ -125,7 +133,7 @@ class Consumers:
     def _report(self, outcome: Outcome) -> None:
         for name, count in (
             ("raised", len(outcome.raised)), ("joined", outcome.joined), ("shadow", outcome.shadowed),
-            ("duplicate", outcome.duplicates),
+            ("duplicate", outcome.duplicates), ("folded", outcome.folded),
         ):  # fmt: skip
             self._metrics.events.labels(name).inc(count)
         committed = self._clock()
@@ -138,6 +146,7 @@ class Consumers:
                 optic=alert.optic,
                 rule=alert.rule,
                 priority=alert.priority.name,
+                kind=alert.kind.name,
                 latency_seconds=round(latency, 3),
             )
 

@@ -13,8 +13,9 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from alerting.domain import coverage
-from alerting.domain.alerts import Alert, Priority
+from alerting.domain.alerts import Alert, Delivery, Priority, Transition
 from alerting.domain.events import RuleEvent
+from alerting.domain.responses import suggested_response
 from alerting.domain.retention import expiry
 from alerting.domain.summary import Explanation
 from alerting.domain.tokens import invalid
@@ -33,7 +34,11 @@ _OWN_PLACE: Final = re.compile(rf"(?:zones|lines)/{_ID}")
 _PLACE_NAME: Final = re.compile(rf"(?:{_OPTIC}/(?:zones|lines)/{_ID})?")
 _ALERT_NAME: Final = re.compile(rf"alerts/({_ID})")
 _RECIPIENT: Final = re.compile(rf"authorities/{_ID}")
+_SCOPE_NAME: Final = re.compile(rf"{_OPTIC}(?:/(?:rules|zones|lines)/{_ID})?")
+_PERSON: Final = re.compile(rf"(?:tenants/{_ID}/)?(?:operator|supervisor)/[A-Za-z0-9._-]{{1,63}}")
 _MAXIMUM_TEXT: Final = 500
+_CLIP_BEFORE: Final = timedelta(seconds=10)
+_CLIP_AFTER: Final = timedelta(seconds=10)
 _LONGEST: Final = timedelta(days=7)
 
 V = TypeVar("V")
@@ -123,7 +128,7 @@ def seconds_of(value: coverage_pb2.Coverage) -> coverage.Seconds:
 
 def alert_message(alert: Alert) -> alerts_v1.Alert:
     """An alert as the contract shows it."""
-    return alerts_v1.Alert(
+    message = alerts_v1.Alert(
         name=alert.name,
         state=alerts_v1.Alert.State.ValueType(alert.state),
         priority=scene_pb2.Priority.ValueType(alert.priority),
@@ -135,20 +140,54 @@ def alert_message(alert: Alert) -> alerts_v1.Alert:
         create_time=timestamp(alert.create_time),
         update_time=timestamp(alert.update_time),
         capture_time=timestamp(alert.capture_time),
+        last_capture_time=timestamp(alert.last_capture_time),
         expire_time=timestamp(alert.expire_time),
-        transitions=[
-            alerts_v1.Alert.Transition(
-                state=alerts_v1.Alert.State.ValueType(step.state),
-                actor=step.actor,
-                time=timestamp(step.time),
-                reason=step.reason,
-            )
-            for step in alert.transitions
-        ],
+        transitions=[_transition_message(step) for step in alert.transitions],
         assessment=alerts_v1.Alert.Assessment.ValueType(alert.assessment),
         etag=alert.etag,
         recipients=alert.recipients,
+        kind=alerts_v1.Alert.Kind.ValueType(alert.kind),
+        incident=alert.incident,
+        owner=alert.owner,
+        escalations=alert.escalations,
+        other_optics=alert.other_optics,
+        suggested_response=suggested_response(alert.topic),
+        deliveries=[_delivery_message(delivery) for delivery in alert.deliveries],
     )
+    message.clip.optic = alert.optic
+    message.clip.interval.start_time.FromDatetime(alert.capture_time - _CLIP_BEFORE)
+    message.clip.interval.end_time.FromDatetime(alert.last_capture_time + _CLIP_AFTER)
+    if alert.shelved_until is not None:
+        message.shelved_until.FromDatetime(alert.shelved_until)
+    return message
+
+
+def _transition_message(step: Transition) -> alerts_v1.Alert.Transition:
+    return alerts_v1.Alert.Transition(
+        state=alerts_v1.Alert.State.ValueType(step.state),
+        actor=step.actor,
+        time=timestamp(step.time),
+        reason=step.reason,
+        act=alerts_v1.Alert.Act.Value(f"ACT_{step.act.name if step.act is not None else 'UNSPECIFIED'}"),
+        object=step.object,
+    )
+
+
+def _delivery_message(delivery: Delivery) -> alerts_v1.Alert.Delivery:
+    message = alerts_v1.Alert.Delivery(
+        recipient=delivery.recipient,
+        dispatch=f"dispatches/{delivery.dispatch_id}",
+        state=alerts_v1.Alert.DeliveryState.ValueType(delivery.state),
+        attempts=delivery.attempts,
+        problem=delivery.problem,
+        outcome=alerts_v1.Alert.Outcome.ValueType(delivery.outcome),
+        outcome_note=delivery.outcome_note,
+    )
+    if delivery.receipt_time is not None:
+        message.receipt_time.FromDatetime(delivery.receipt_time)
+    if delivery.outcome_time is not None:
+        message.outcome_time.FromDatetime(delivery.outcome_time)
+    return message
 
 
 def alert_bytes(alert: Alert) -> bytes:
@@ -242,6 +281,38 @@ def recipient_name(name: str) -> str:
         InvalidArgument: it is not such a name.
     """
     return _name(name, _RECIPIENT, "recipient")
+
+
+def scope_name(name: str) -> str:
+    """An optic, or a rule, zone or line of one.
+
+    Raises:
+        InvalidArgument: it is not such a name.
+    """
+    return _name(name, _SCOPE_NAME, "scope")
+
+
+def person(path: str, field: str) -> str:
+    """The identity path of an operator or a supervisor.
+
+    Raises:
+        InvalidArgument: it is not one.
+    """
+    if _PERSON.fullmatch(path) is None:
+        raise invalid(field, "must be a person of the control room, such as operator/rossi")
+    return path
+
+
+def identifier(name: str, collection: str) -> str:
+    """The id in ``{collection}/{id}``.
+
+    Raises:
+        InvalidArgument: it is not such a name.
+    """
+    match = re.fullmatch(rf"{collection}/({_ID})", name)
+    if match is None:
+        raise invalid("name", f"must be {collection}/{{id}}")
+    return match[1]
 
 
 def request_id(value: str) -> uuid.UUID | None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 
 from alerting import contracts
 from alerting.domain import tokens
-from alerting.domain.alerts import Act, Alert, State
+from alerting.domain.alerts import Act, Alert, State, Step
 from alerting.domain.audience import Audience
+from alerting.domain.escalation import Patience, scheduled
 from alerting.domain.tokens import Position
 from alerting.records import Records
 from alerting.signals import ChangeSignal
@@ -23,6 +24,19 @@ from mesh.errors import InvalidArgument, Unavailable
 log = structlog.get_logger()
 
 _WATCH_PAGE = 200
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When time acts on alerts.
+
+    Attributes:
+        patience: how long one waits for somebody to take it on.
+        longest_shelving: how long one may be set aside at most.
+    """
+
+    patience: Patience
+    longest_shelving: timedelta
 
 
 @dataclass(frozen=True)
@@ -55,6 +69,7 @@ class AlertDesk:
         *,
         authorities: tuple[str, ...],
         bookmark_seconds: float,
+        schedule: Schedule,
         clock: Callable[[], datetime],
     ) -> None:
         """Takes what it works with.
@@ -65,9 +80,11 @@ class AlertDesk:
             signal: of their changes.
             authorities: tenants that alerts may be dispatched to.
             bookmark_seconds: a watch that heard of nothing looks for itself, and says so, this often.
+            schedule: when time acts on alerts.
             clock: tells the time, in UTC.
         """
         self._store = store
+        self._schedule = schedule
         self._records = records
         self._signal = signal
         self._recipients = frozenset(f"authorities/{tenant}" for tenant in authorities)
@@ -169,10 +186,15 @@ class AlertDesk:
                 metadata={"recipient": step.recipient},
             )
 
+        now = self._clock()
+
         async def record(connection: Any, alert: Alert) -> None:
             await self._records.step(connection, alert, step)
 
-        response = await self._store.apply(request, self._clock(), record=record, respond=respond)
+        def prepare(alert: Alert) -> Step:
+            return scheduled(step, alert, now, self._schedule.patience, self._schedule.longest_shelving)
+
+        response = await self._store.apply(request, now, prepare=prepare, record=record, respond=respond)
         log.info("alert.moved", alert=f"alerts/{request.alert_id}", act=step.act.value)
         return response
 

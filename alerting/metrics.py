@@ -23,6 +23,18 @@ class GlassMetrics:
         )
 
 
+class AlarmMetrics:
+    """How the people fare with the alarms."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.time_acted = Counter(
+            "argo_alerting_time_acted",
+            "What time did with alerts: unshelve, escalate, or unanswered where nobody was left to be called.",
+            ["act"],
+            registry=registry,
+        )
+
+
 class Metrics:
     """The metrics of this service."""
 
@@ -61,6 +73,7 @@ class Metrics:
         self.holds_known = Gauge(
             "argo_alerting_holds_known", "1 while the registry says what legal holds keep.", registry=registry
         )
+        self.alarm = AlarmMetrics(registry)
         self.erased = Counter("argo_alerting_erased", "What was erased at its time.", ["kind"], registry=registry)
         self.glass = GlassMetrics(registry)
 

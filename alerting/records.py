@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from alerting.domain.alerts import Act, Alert, Step
+from alerting.domain.alerts import ALERTING, Act, Alert, Step
 from alerting.domain.audience import Audience
-from alerting.domain.events import ALERTING
+from alerting.domain.shelving import Shelving
 from mesh import audit
 
 
@@ -39,7 +39,7 @@ class Records:
         entry = audit.AuditEntry(
             act=audit.Act.DISCLOSURE if dispatched else audit.Act.ALTERATION,
             who=step.actor,
-            why=step.reason or f"{step.act.value}, no reason given",
+            why=step.reason or f"{step.act.value.replace('-', ' ')}, no reason given",
             what=alert.name,
             to_whom=step.recipient.replace("authorities/", "authority/", 1),
         )
@@ -49,6 +49,11 @@ class Records:
         """Somebody changes what is not an alert; recorded in the transaction of the change."""
         entry = audit.AuditEntry(act=audit.Act.ALTERATION, who=who, why=why, what=what, case=case)
         await self._log.append(entry, connection=connection)
+
+    async def shelving(self, connection: Any, shelving: Shelving, who: str, why: str) -> None:
+        """Somebody sets a scope aside until a time, or ends that; recorded in the transaction of the act."""
+        what = f"{shelving.scope}, shelved until {shelving.until.isoformat(timespec='seconds')}"
+        await self._log.append(audit.AuditEntry(audit.Act.ALTERATION, who, why, what), connection=connection)
 
     async def erasure(self, connection: Any, kind: str, count: int) -> None:
         """Expired data goes; recorded in the transaction of the erasure."""

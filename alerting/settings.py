@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pydantic
 
+from alerting.domain.alerts import Priority
+from alerting.domain.annunciation import Policy
+from alerting.domain.escalation import Patience
 from mesh.settings import ServiceSettings
 
 
@@ -40,6 +45,55 @@ class AlertingSettings(ServiceSettings):
         le=1,
         description="one standard error of the detector's counts, as a share of them",
     )
+    merge_seconds: float = pydantic.Field(
+        10.0, ge=0, description="events of one kind, seen by several optics of a place within this time, are one alert"
+    )
+    incident_seconds: float = pydantic.Field(
+        120.0, ge=0, description="alerts of a place within this time of each other are one incident"
+    )
+    neighbour_metres: float = pydantic.Field(
+        60.0, ge=0, description="sites within this distance of each other are one place"
+    )
+    chatter_count: int = pydantic.Field(
+        5, ge=1, description="a rule that raised so many alerts at one place in chatter_seconds chatters"
+    )
+    chatter_seconds: float = pydantic.Field(
+        600.0, gt=0, description="see chatter_count; after as long without an event it is calm again"
+    )
+    alarm_budget: int = pydantic.Field(
+        10, ge=2, description="alarms per operator in ten minutes; what is more goes into one alarm of the flood"
+    )
+    acknowledge_high_seconds: float = pydantic.Field(
+        60.0, gt=0, description="a high alert that nobody took on for so long is escalated, and again after as long"
+    )
+    acknowledge_medium_seconds: float = pydantic.Field(180.0, gt=0, description="the same of medium priority")
+    acknowledge_low_seconds: float = pydantic.Field(600.0, gt=0, description="the same of low priority")
+    longest_shelving_seconds: float = pydantic.Field(
+        28800.0, gt=0, le=604800, description="how long something may be set aside at most"
+    )
+    due_seconds: float = pydantic.Field(1.0, gt=0, description="how often is looked for what is due")
     bookmark_seconds: float = pydantic.Field(10.0, gt=0, description="how often a quiet watch looks and says so")
     erasure_seconds: float = pydantic.Field(60.0, gt=0, description="how often expired data is erased")
     maximum_watches: int = pydantic.Field(256, ge=1, description="open watches of alerts at once")
+
+    @property
+    def patience(self) -> Patience:
+        """How long an alert waits for somebody."""
+        return {
+            Priority.HIGH: timedelta(seconds=self.acknowledge_high_seconds),
+            Priority.MEDIUM: timedelta(seconds=self.acknowledge_medium_seconds),
+            Priority.LOW: timedelta(seconds=self.acknowledge_low_seconds),
+        }
+
+    @property
+    def policy(self) -> Policy:
+        """How alarms are put together."""
+        return Policy(
+            window=timedelta(seconds=self.group_seconds),
+            merge_window=timedelta(seconds=self.merge_seconds),
+            incident_window=timedelta(seconds=self.incident_seconds),
+            chatter_count=self.chatter_count,
+            chatter_window=timedelta(seconds=self.chatter_seconds),
+            budget=self.alarm_budget,
+            patience=self.patience,
+        )

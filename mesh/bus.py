@@ -197,8 +197,9 @@ class Bus:
         message_type: type[M],
         handle: Callable[[M, Delivery], Awaitable[None]],
         batch: int = 64,
+        concurrent: bool = False,
     ) -> NoReturn:
-        """Hands the messages of a stream to ``handle``, one after the other, for ever.
+        """Hands the messages of a stream to ``handle``, one after the other unless told otherwise, for ever.
 
         A message is acknowledged when ``handle`` has returned. When it raised Unavailable, the message comes again,
         later each time (0.5 s to 30 s); after any other exception likewise, with an error in the log. A message that
@@ -212,13 +213,15 @@ class Bus:
             message_type: to parse them as.
             handle: must bear that a message comes twice: a crash between its return and the acknowledgement does that.
             batch: how many messages are fetched at once.
+            concurrent: hand all that were fetched over at once, for a handler that gathers them; the next ones are
+                fetched when all of them are answered.
         """
         consumer = Consumer(stream, durable, subject, message_type, handle, self._consumer_metrics)
         waiting_for_stream = False
         while True:
             await self._is_connected.wait()
             try:
-                await consumer.pump(self._connected_client(), batch)
+                await consumer.pump(self._connected_client(), batch, concurrent=concurrent)
                 waiting_for_stream = False
             except nats.js.errors.NotFoundError:
                 if not waiting_for_stream:

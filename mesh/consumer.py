@@ -108,7 +108,7 @@ class Consumer(Generic[M]):
         # A server that was killed may have lost the newest acknowledgements and deliver those messages again.
         self._handled: OrderedDict[tuple[int, datetime], None] = OrderedDict()
 
-    async def pump(self, client: Client, batch: int) -> None:
+    async def pump(self, client: Client, batch: int, *, concurrent: bool = False) -> None:
         """Fetches and handles messages until the connection is closed.
 
         Raises:
@@ -120,7 +120,11 @@ class Consumer(Generic[M]):
             await jetstream.add_consumer(self._stream, self._configuration())
             subscription = await jetstream.pull_subscribe_bind(durable=self._durable, stream=self._stream)
         while not client.is_closed:
-            for message in await self._fetch(jetstream, subscription, batch):
+            messages = await self._fetch(jetstream, subscription, batch)
+            if concurrent:
+                await asyncio.gather(*(self._deliver(message) for message in messages))
+                continue
+            for message in messages:
                 await self._deliver(message)
 
     async def _fetch(

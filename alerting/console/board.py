@@ -11,6 +11,7 @@ import structlog
 
 from alerting.clients import GatewayClient, RegistryClient
 from alerting.domain.board import Place, Row, Session, board
+from alerting.domain.neighbourhood import Neighbourhood
 from alerting.domain.roster import Roster
 from alerting.store.coverage import CoverageStore
 from mesh.errors import ArgoError
@@ -33,7 +34,9 @@ class Board:
         coverage: CoverageStore,
         clock: Callable[[], datetime],
         roster: Roster | None = None,
+        neighbourhood: Neighbourhood | None = None,
     ) -> None:
+        self._neighbourhood = neighbourhood or Neighbourhood(0.0)
         self._roster = roster or Roster()
         self._registry = registry
         self._gateway = gateway
@@ -47,6 +50,7 @@ class Board:
         while True:
             try:
                 self._places = await self._registry.list_places()
+                self._neighbourhood.update(await self._registry.list_points())
                 self._roster.update((place.optic for place in self._places), self._clock())
             except ArgoError as error:
                 log.debug("console.registry_unread", error_reason=error.reason)

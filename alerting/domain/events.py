@@ -7,10 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from alerting.domain.alerts import Alert, Priority, State, Transition
+from alerting.domain.alerts import ALERTING, Act, Alert, Priority, State, Transition
 from alerting.domain.summary import Explanation, summarise
-
-ALERTING = "service/alerting"
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,9 @@ def raise_alert(event: RuleEvent, now: datetime) -> Alert:
         capture_time=event.capture_time,
         last_capture_time=event.capture_time,
         expire_time=event.expire_time,
-        transitions=(Transition(State.RAISED, ALERTING, now, ""),),
+        transitions=(Transition(State.RAISED, ALERTING, now, "", Act.RAISE),),
+        topic=event.explanation.topic,
+        incident=f"a-{event.event_id}",
     )
 
 

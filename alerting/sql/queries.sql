@@ -37,24 +37,25 @@ WHERE a.change > $1 AND a.change <= $2 AND (a.change > $3 OR a.state <> 5)
 ORDER BY a.change
 LIMIT $5
 
--- name: find_open_alerts
-SELECT a.*, ARRAY(SELECT t FROM alert_transitions AS t WHERE t.alert_id = a.alert_id ORDER BY t.ordinal) AS transitions
-FROM alerts AS a
-WHERE a.state <> 5 AND a.rule = $1 AND a.place = $2
-    AND a.last_capture_time >= $3::timestamptz AND a.capture_time <= $4::timestamptz
-
 -- name: write_alert
 INSERT INTO alerts (
     alert_id, state, priority, optic, site, rule, place, summary, event, event_count, create_time, update_time, capture_time,
-    last_capture_time, expire_time, assessment, recipients, change
-) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+    last_capture_time, expire_time, assessment, recipients, change, kind, topic, incident, owner, escalations, due_time,
+    other_optics
+) VALUES (
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25
+)
 ON CONFLICT (alert_id) DO UPDATE SET
-    state = excluded.state, priority = excluded.priority, event_count = excluded.event_count,
-    update_time = excluded.update_time, last_capture_time = excluded.last_capture_time, expire_time = excluded.expire_time,
-    assessment = excluded.assessment, recipients = excluded.recipients, change = excluded.change
+    state = excluded.state, priority = excluded.priority, summary = excluded.summary, event = excluded.event,
+    event_count = excluded.event_count, update_time = excluded.update_time, capture_time = excluded.capture_time,
+    last_capture_time = excluded.last_capture_time, expire_time = excluded.expire_time,
+    assessment = excluded.assessment, recipients = excluded.recipients, change = excluded.change, kind = excluded.kind,
+    incident = excluded.incident, owner = excluded.owner, escalations = excluded.escalations, due_time = excluded.due_time,
+    other_optics = excluded.other_optics
 
 -- name: write_transition
-INSERT INTO alert_transitions (alert_id, ordinal, state, actor, time, reason) VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO alert_transitions (alert_id, ordinal, state, actor, time, reason, act, object)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (alert_id, ordinal) DO NOTHING
 
 -- name: get_request
@@ -71,9 +72,6 @@ SELECT * FROM unnest(
 )
 ON CONFLICT (event_id) DO NOTHING
 RETURNING event_id
-
--- name: link_event
-UPDATE events SET alert_id = $2 WHERE event_id = $1
 
 -- name: count_alerts
 SELECT state, count(*) AS alerts FROM alerts GROUP BY state

@@ -10,10 +10,11 @@ from datetime import datetime
 from typing import Any
 
 from alerting.domain import tokens
-from alerting.domain.alerts import Alert, State, Step, take
+from alerting.domain.alerts import Alert, Kind, State, Step, take
 from alerting.store.database import Database
 from alerting.store.queries import QUERIES
 from alerting.store.rows import alert_of
+from alerting.store.verdicts import count_verdict
 from alerting.store.writer import AlertWriter
 from mesh.errors import InvalidArgument, NotFound
 
@@ -107,13 +108,20 @@ class AlertStore:
         return [alert_of(row) for row in rows]
 
     async def apply(
-        self, request: Request, now: datetime, *, record: Record, respond: Callable[[Alert], bytes]
+        self,
+        request: Request,
+        now: datetime,
+        *,
+        prepare: Callable[[Alert], Step],
+        record: Record,
+        respond: Callable[[Alert], bytes],
     ) -> bytes:
         """Does what is asked for, exactly once, and puts it on record in the same transaction.
 
         Args:
             request: the act.
             now: the time of the act, in UTC.
+            prepare: completes the step with what follows from the alert as it is.
             record: writes the audit entry; when it raises, nothing happened.
             respond: serialises the answer, which is kept for a repetition.
 
@@ -135,7 +143,8 @@ class AlertStore:
             if answered is not None:
                 await record(connection, alert)
                 return answered
-            changed = await writer.write(take(alert, request.step, now))
+            changed = await writer.write(take(alert, prepare(alert), now))
+            await _count(connection, alert, changed)
             response = respond(changed)
             await _remember(connection, request, response)
             await record(connection, changed)
@@ -146,6 +155,13 @@ class AlertStore:
         """How many alerts are in each state."""
         counts = {row["state"]: row["alerts"] for row in await self._database.fetch(QUERIES["count_alerts"])}
         return {state: counts.get(int(state), 0) for state in State}
+
+
+async def _count(connection: Any, before: Alert, after: Alert) -> None:
+    """A verdict counts for the rule; that on a flood is about many rules, and so about none."""
+    if after.kind is not Kind.FLOOD:
+        verdicts = (before.assessment, after.assessment)
+        await count_verdict(connection, after.rule, after.capture_time, verdicts, live=True)
 
 
 def not_found(alert_id: str) -> NotFound:

@@ -2,33 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from alerting.domain.alerts import Alert
+from alerting.domain.annunciation import BUDGET_WINDOW, Annunciator, Policy, Room
 from alerting.domain.coverage import Report
-from alerting.domain.events import RuleEvent, find_group, join, raise_alert
+from alerting.domain.events import RuleEvent
+from alerting.domain.shifts import operators
 from alerting.store.database import Database
 from alerting.store.queries import QUERIES
-from alerting.store.rows import alert_of
+from alerting.store.rows import alert_of, shelving_of, shift_of
+from alerting.store.verdicts import count_raised
 from alerting.store.writer import AlertWriter
+
+Neighbours = Callable[[str], frozenset[str]]
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    """New events of live rules, and what is needed to decide about them; see ``EventStore.write_events``."""
+
+    events: Sequence[RuleEvent]
+    now: datetime
+    policy: Policy
+    neighbours: Neighbours
 
 
 @dataclass
 class Outcome:
-    """What became of a batch of events.
+    """What became of some events.
 
     Attributes:
-        raised: alerts that are new.
+        raised: alerts that are new, also those that went straight to the shelf.
         joined: events that went to an alert that was there.
+        folded: alerts that went into another one.
         shadowed: events of shadow rules, kept and not raised.
         duplicates: events that had come before.
     """
 
     raised: list[Alert] = field(default_factory=list)
     joined: int = 0
+    folded: int = 0
     shadowed: int = 0
     duplicates: int = 0
 
@@ -42,28 +60,30 @@ class EventStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def write_events(self, events: Sequence[RuleEvent], now: datetime, window: timedelta) -> Outcome:
+    async def write_events(
+        self, events: Sequence[RuleEvent], now: datetime, policy: Policy, neighbours: Neighbours
+    ) -> Outcome:
         """Keeps events and raises alerts for the new ones of live rules.
 
         Args:
-            events: in the order in which they happened.
+            events: of any number of messages.
             now: the time of arrival, in UTC.
-            window: see ``alerting.domain.events.find_group``.
+            policy: how alarms are put together.
+            neighbours: see ``alerting.domain.annunciation.Room``.
         """
         async with self._database.transaction() as connection:
             # The lock comes first: two replicas never decide on the same place at the same time.
             writer = await AlertWriter.begin(connection) if any(event.live for event in events) else None
             rows = await connection.fetch(QUERIES["write_events"], *_columns(events, now))
             fresh = {row["event_id"] for row in rows}
-            outcome = Outcome(duplicates=len(events) - len(fresh))
-            for event in events:
-                if event.event_id not in fresh:
-                    continue
-                fresh.remove(event.event_id)
-                if event.live and writer is not None:
-                    await _raise_or_join(connection, writer, event, now, window, outcome)
-                else:
-                    outcome.shadowed += 1
+            new = [event for event in {event.event_id: event for event in events}.values() if event.event_id in fresh]
+            shadows = [event for event in new if not event.live]
+            outcome = Outcome(shadowed=len(shadows), duplicates=len(events) - len(new))
+            shadow_rules = [(event.explanation.rule, event.capture_time) for event in shadows]
+            await count_raised(connection, shadow_rules, live=False)
+            live = [event for event in new if event.live]
+            if writer is not None and live:
+                await annunciate(connection, writer, Arrivals(live, now, policy, neighbours), outcome)
             if writer is not None:
                 await writer.finish()
         return outcome
@@ -87,21 +107,39 @@ class EventStore:
         return True
 
 
-async def _raise_or_join(
-    connection: Any, writer: AlertWriter, event: RuleEvent, now: datetime, window: timedelta, outcome: Outcome
-) -> None:
-    rows = await connection.fetch(
-        QUERIES["find_open_alerts"], event.explanation.rule, event.explanation.place, event.capture_time - window,
-        event.capture_time + window,
-    )  # fmt: skip
-    group = find_group([alert_of(row) for row in rows], event, window)
-    if group is None:
-        alert = await writer.write(raise_alert(event, now))
-        outcome.raised.append(alert)
-    else:
-        alert = await writer.write(join(group, event, now))
-        outcome.joined += 1
-    await connection.execute(QUERIES["link_event"], event.event_id, alert.alert_id)
+async def annunciate(connection: Any, writer: AlertWriter, arrivals: Arrivals, outcome: Outcome) -> None:
+    """Decides about the new events of live rules and writes what was decided, in the writer's transaction."""
+    annunciator = Annunciator(arrivals.policy, await _room(connection, arrivals), arrivals.now)
+    annunciator.take(arrivals.events)
+    written = {alert.alert_id: alert for alert in await writer.write_all(annunciator.changed.values())}
+    links = [(event.event_id, alert_id) for event, alert_id in annunciator.links]
+    await connection.executemany(QUERIES["link_event"], links)
+    await connection.executemany(QUERIES["relink_events"], annunciator.folded)
+    outcome.raised = [written[alert_id] for alert_id in annunciator.raised]
+    outcome.joined = len(links) - len(annunciator.raised)
+    outcome.folded = len(annunciator.folded)
+    await count_raised(connection, [(alert.rule, alert.capture_time) for alert in outcome.raised], live=True)
+
+
+async def _room(connection: Any, arrivals: Arrivals) -> Room:
+    events, now, policy = arrivals.events, arrivals.now, arrivals.policy
+    first, last = min(event.capture_time for event in events), max(event.capture_time for event in events)
+    keys = {(event.explanation.rule, event.explanation.place) for event in events}
+    reach, chatter = policy.reach, policy.chatter_window
+    alerts = await connection.fetch(QUERIES["list_room"], first - reach, last + reach, now - BUDGET_WINDOW)
+    raised: dict[tuple[str, str], list[datetime]] = defaultdict(list)
+    rules, places = [rule for rule, _ in keys], [place for _, place in keys]
+    for row in await connection.fetch(QUERIES["list_raised"], rules, places, first - chatter, last + chatter):
+        raised[row["rule"], row["place"]].append(row["capture_time"])
+    shifts = [shift_of(row) for row in await connection.fetch(QUERIES["list_open_shifts"])]
+    return Room(
+        open_alerts=[alert_of(row) for row in alerts],
+        raised=raised,
+        shown=await connection.fetchval(QUERIES["count_shown"], now - BUDGET_WINDOW),
+        operators=operators(shifts),
+        shelvings=[shelving_of(row) for row in await connection.fetch(QUERIES["list_shelvings"], now)],
+        neighbours=arrivals.neighbours,
+    )
 
 
 def _columns(events: Sequence[RuleEvent], now: datetime) -> list[list[object]]:

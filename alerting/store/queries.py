@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from mesh.postgres import load_queries
 
-QUERIES = load_queries("alerting.sql")
+QUERIES = {**load_queries("alerting.sql"), **load_queries("alerting.sql", "alarms.sql")}
 """Every query of this service by its name."""
 
 CHANGES_CHANNEL = "alerting_changes"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from alerting.domain.alerts import Alert, Assessment, Priority, State, Transition
+from alerting.domain.alerts import Act, Alert, Assessment, Kind, Priority, State, Transition
+from alerting.domain.shelving import Shelving
+from alerting.domain.shifts import Shift
 
 
 def alert_of(row: Any) -> Alert:
@@ -25,13 +27,41 @@ def alert_of(row: Any) -> Alert:
         capture_time=row["capture_time"],
         last_capture_time=row["last_capture_time"],
         expire_time=row["expire_time"],
-        transitions=tuple(
-            Transition(State(step["state"]), step["actor"], step["time"], step["reason"]) for step in row["transitions"]
-        ),
+        transitions=tuple(_transition(step) for step in row["transitions"]),
         assessment=Assessment(row["assessment"]),
         recipients=tuple(row["recipients"]),
         change=row["change"],
+        kind=Kind(row["kind"]),
+        topic=row["topic"],
+        incident=row["incident"],
+        owner=row["owner"],
+        escalations=row["escalations"],
+        due_time=row["due_time"],
+        other_optics=tuple(row["other_optics"]),
     )
+
+
+def _transition(row: Any) -> Transition:
+    act = Act(row["act"]) if row["act"] else None
+    return Transition(State(row["state"]), row["actor"], row["time"], row["reason"], act, row["object"])
+
+
+def shift_of(row: Any) -> Shift:
+    """A shift from a row of ``shifts``."""
+    return Shift(
+        shift_id=row["shift_id"],
+        members=tuple(row["members"]),
+        called=tuple(row["called"]),
+        open_time=row["open_time"],
+        close_time=row["close_time"],
+        closed_by=row["closed_by"],
+        note=row["note"],
+    )
+
+
+def shelving_of(row: Any) -> Shelving:
+    """A shelving from a row of ``shelvings``."""
+    return Shelving(row["shelving_id"], row["scope"], row["until"], row["actor"], row["reason"], row["create_time"])
 
 
 def alert_values(alert: Alert) -> tuple[object, ...]:
@@ -55,4 +85,11 @@ def alert_values(alert: Alert) -> tuple[object, ...]:
         int(alert.assessment),
         list(alert.recipients),
         alert.change,
+        int(alert.kind),
+        alert.topic,
+        alert.incident,
+        alert.owner,
+        alert.escalations,
+        alert.due_time,
+        list(alert.other_optics),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -35,15 +36,26 @@ class AlertWriter:
 
     async def write(self, alert: Alert) -> Alert:
         """Writes an alert and its new transitions; returns it with its new version."""
-        self._head += 1
-        alert = replace(alert, change=self._head)
-        await self._connection.execute(QUERIES["write_alert"], *alert_values(alert))
+        (written,) = await self.write_all([alert])
+        return written
+
+    async def write_all(self, alerts: Iterable[Alert]) -> list[Alert]:
+        """Writes alerts in two round trips, however many; returns them with their new versions."""
+        written = []
+        for alert in alerts:
+            self._head += 1
+            written.append(replace(alert, change=self._head))
+        await self._connection.executemany(QUERIES["write_alert"], [alert_values(alert) for alert in written])
         steps = [
-            (alert.alert_id, ordinal, int(step.state), step.actor, step.time, step.reason)
+            (
+                alert.alert_id, ordinal, int(step.state), step.actor, step.time, step.reason,
+                step.act.value if step.act is not None else "", step.object,
+            )
+            for alert in written
             for ordinal, step in enumerate(alert.transitions)
-        ]
+        ]  # fmt: skip
         await self._connection.executemany(QUERIES["write_transition"], steps)
-        return alert
+        return written
 
     async def finish(self) -> None:
         """Moves the head and tells every replica, both with the commit."""

@@ -104,6 +104,8 @@ def settings(authority: CertificateAuthority, **values: Any) -> AlertingSettings
         "camera_gateway": "127.0.0.1:1",
         "anonymizer": "127.0.0.1:1",
         "bookmark_seconds": 0.2,
+        # Tests of other things raise many alerts at once.
+        "alarm_budget": 1000,
     }
     return settings_of(authority, "service/alerting", AlertingSettings, **{**defaults, **values})
 

@@ -45,10 +45,10 @@ async def stubbornly(call: Callable[[], object]) -> None:
 
 
 async def publish_all(bus: Bus, event_ids: list[str]) -> None:
-    """Publishes one event after the other, each far enough from the others to be an alert of its own."""
+    """Publishes one event after the other, each of another rule, so that it is an alert of its own."""
     start = datetime.now(UTC) - timedelta(hours=2)
     for index, event_id in enumerate(event_ids):
-        message = batch(event(event_id=event_id, captured=start + timedelta(minutes=index)))
+        message = batch(event(event_id=event_id, captured=start + timedelta(minutes=index), rule=f"rule-{index}"))
         await stubbornly(
             lambda message=message, event_id=event_id: bus.publish(  # type: ignore[misc]
                 "argo.v1.event.alimonda.north", message, message_id=event_id

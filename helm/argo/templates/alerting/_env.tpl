@@ -16,6 +16,24 @@
   value: {{ $root.Values.origins.live | quote }}
 - name: ARGO_AUTHORITIES
   value: {{ join "," $root.Values.alerting.authorities | quote }}
+{{- with $root.Values.alerting.alarms }}
+- name: ARGO_ALARM_BUDGET
+  value: {{ .budget | quote }}
+- name: ARGO_CHATTER_COUNT
+  value: {{ .chatterCount | quote }}
+- name: ARGO_CHATTER_SECONDS
+  value: {{ .chatterSeconds | quote }}
+- name: ARGO_NEIGHBOUR_METRES
+  value: {{ .neighbourMetres | quote }}
+- name: ARGO_LONGEST_SHELVING_SECONDS
+  value: {{ .longestShelvingSeconds | quote }}
+- name: ARGO_ACKNOWLEDGE_HIGH_SECONDS
+  value: {{ .acknowledgeSeconds.high | quote }}
+- name: ARGO_ACKNOWLEDGE_MEDIUM_SECONDS
+  value: {{ .acknowledgeSeconds.medium | quote }}
+- name: ARGO_ACKNOWLEDGE_LOW_SECONDS
+  value: {{ .acknowledgeSeconds.low | quote }}
+{{- end }}
 {{- if $root.Values.alerting.console.existingSecret }}
 {{ include "argo.secretEnv" (dict "name" "ARGO_CONSOLE_TOKEN" "secret" $root.Values.alerting.console) }}
 {{- end }}

@@ -24,44 +24,74 @@ _sym_db = _symbol_database.Default()
 
 from argo.detector.v1 import bus_pb2 as argo_dot_detector_dot_v1_dot_bus__pb2
 from argo.registry.v1 import scene_pb2 as argo_dot_registry_dot_v1_dot_scene__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from google.type import interval_pb2 as google_dot_type_dot_interval__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$argo/alerting/v1/alert_service.proto\x12\x10\x61rgo.alerting.v1\x1a\x1a\x61rgo/detector/v1/bus.proto\x1a\x1c\x61rgo/registry/v1/scene.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc5\x07\n\x05\x41lert\x12\x0c\n\x04name\x18\x01 \x01(\t\x12,\n\x05state\x18\x02 \x01(\x0e\x32\x1d.argo.alerting.v1.Alert.State\x12,\n\x08priority\x18\x03 \x01(\x0e\x32\x1a.argo.registry.v1.Priority\x12\r\n\x05optic\x18\x04 \x01(\t\x12\x0c\n\x04site\x18\x05 \x01(\t\x12\x0f\n\x07summary\x18\x06 \x01(\t\x12&\n\x05\x65vent\x18\x07 \x01(\x0b\x32\x17.argo.detector.v1.Event\x12\x13\n\x0b\x65vent_count\x18\x08 \x01(\r\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x63\x61pture_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x0btransitions\x18\r \x03(\x0b\x32\".argo.alerting.v1.Alert.Transition\x12\x36\n\nassessment\x18\x0e \x01(\x0e\x32\".argo.alerting.v1.Alert.Assessment\x12\x0c\n\x04\x65tag\x18\x0f \x01(\t\x12\x12\n\nrecipients\x18\x10 \x03(\t\x1a\x83\x01\n\nTransition\x12,\n\x05state\x18\x01 \x01(\x0e\x32\x1d.argo.alerting.v1.Alert.State\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\x97\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTATE_RAISED\x10\x01\x12\x16\n\x12STATE_ACKNOWLEDGED\x10\x02\x12\x12\n\x0eSTATE_VERIFIED\x10\x03\x12\x14\n\x10STATE_DISPATCHED\x10\x04\x12\x10\n\x0cSTATE_CLOSED\x10\x05\x12\x11\n\rSTATE_SHELVED\x10\x06\"o\n\nAssessment\x12\x1a\n\x16\x41SSESSMENT_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x41SSESSMENT_TRUE\x10\x01\x12\x14\n\x10\x41SSESSMENT_FALSE\x10\x02\x12\x1a\n\x16\x41SSESSMENT_CANNOT_TELL\x10\x03\"/\n\x0fGetAlertRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x88\x01\n\x11ListAlertsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12-\n\x06states\x18\x03 \x03(\x0e\x32\x1d.argo.alerting.v1.Alert.State\x12\r\n\x05optic\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\"V\n\x12ListAlertsResponse\x12\'\n\x06\x61lerts\x18\x01 \x03(\x0b\x32\x17.argo.alerting.v1.Alert\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\":\n\x12WatchAlertsRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xb1\x01\n\x13WatchAlertsResponse\x12*\n\x07updated\x18\x01 \x01(\x0b\x32\x17.argo.alerting.v1.AlertH\x00\x12\x42\n\x08\x62ookmark\x18\x02 \x01(\x0b\x32..argo.alerting.v1.WatchAlertsResponse.BookmarkH\x00\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\x1a\n\n\x08\x42ookmarkB\x08\n\x06\x63hange\"Y\n\x17\x41\x63knowledgeAlertRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\"\x8c\x01\n\x12VerifyAlertRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x36\n\nassessment\x18\x02 \x01(\x0e\x32\".argo.alerting.v1.Alert.Assessment\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\"i\n\x14\x44ispatchAlertRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\trecipient\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\"S\n\x11\x43loseAlertRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t2\xd1\x04\n\x0c\x41lertService\x12\x46\n\x08GetAlert\x12!.argo.alerting.v1.GetAlertRequest\x1a\x17.argo.alerting.v1.Alert\x12W\n\nListAlerts\x12#.argo.alerting.v1.ListAlertsRequest\x1a$.argo.alerting.v1.ListAlertsResponse\x12\\\n\x0bWatchAlerts\x12$.argo.alerting.v1.WatchAlertsRequest\x1a%.argo.alerting.v1.WatchAlertsResponse0\x01\x12V\n\x10\x41\x63knowledgeAlert\x12).argo.alerting.v1.AcknowledgeAlertRequest\x1a\x17.argo.alerting.v1.Alert\x12L\n\x0bVerifyAlert\x12$.argo.alerting.v1.VerifyAlertRequest\x1a\x17.argo.alerting.v1.Alert\x12P\n\rDispatchAlert\x12&.argo.alerting.v1.DispatchAlertRequest\x1a\x17.argo.alerting.v1.Alert\x12J\n\nCloseAlert\x12#.argo.alerting.v1.CloseAlertRequest\x1a\x17.argo.alerting.v1.Alertb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$argo/alerting/v1/alert_service.proto\x12\x10\x61rgo.alerting.v1\x1a\x1a\x61rgo/detector/v1/bus.proto\x1a\x1c\x61rgo/registry/v1/scene.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1agoogle/type/interval.proto\"\xb8\x12\n\x05\x41lert\x12\x0c\n\x04name\x18\x01 \x01(\t\x12,\n\x05state\x18\x02 \x01(\x0e\x32\x1d.argo.alerting.v1.Alert.State\x12,\n\x08priority\x18\x03 \x01(\x0e\x32\x1a.argo.registry.v1.Priority\x12\r\n\x05optic\x18\x04 \x01(\t\x12\x0c\n\x04site\x18\x05 \x01(\t\x12\x0f\n\x07summary\x18\x06 \x01(\t\x12&\n\x05\x65vent\x18\x07 \x01(\x0b\x32\x17.argo.detector.v1.Event\x12\x13\n\x0b\x65vent_count\x18\x08 \x01(\r\x12/\n\x0b\x63reate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bupdate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x63\x61pture_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\x0btransitions\x18\r \x03(\x0b\x32\".argo.alerting.v1.Alert.Transition\x12\x36\n\nassessment\x18\x0e \x01(\x0e\x32\".argo.alerting.v1.Alert.Assessment\x12\x0c\n\x04\x65tag\x18\x0f \x01(\t\x12\x12\n\nrecipients\x18\x10 \x03(\t\x12*\n\x04kind\x18\x11 \x01(\x0e\x32\x1c.argo.alerting.v1.Alert.Kind\x12\x10\n\x08incident\x18\x12 \x01(\t\x12\r\n\x05owner\x18\x13 \x01(\t\x12\x13\n\x0b\x65scalations\x18\x14 \x01(\r\x12\x31\n\rshelved_until\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11last_capture_time\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cother_optics\x18\x17 \x03(\t\x12*\n\x04\x63lip\x18\x18 \x01(\x0b\x32\x1c.argo.alerting.v1.Alert.Clip\x12\x1a\n\x12suggested_response\x18\x19 \x01(\t\x12\x34\n\ndeliveries\x18\x1a \x03(\x0b\x32 .argo.alerting.v1.Alert.Delivery\x1a>\n\x04\x43lip\x12\r\n\x05optic\x18\x01 \x01(\t\x12\'\n\x08interval\x18\x02 \x01(\x0b\x32\x15.google.type.Interval\x1a\xb4\x02\n\x08\x44\x65livery\x12\x11\n\trecipient\x18\x01 \x01(\t\x12\x10\n\x08\x64ispatch\x18\x02 \x01(\t\x12\x34\n\x05state\x18\x03 \x01(\x0e\x32%.argo.alerting.v1.Alert.DeliveryState\x12\x10\n\x08\x61ttempts\x18\x04 \x01(\r\x12\x0f\n\x07problem\x18\x05 \x01(\t\x12\x30\n\x0creceipt_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x07outcome\x18\x07 \x01(\x0e\x32\x1f.argo.alerting.v1.Alert.Outcome\x12\x14\n\x0coutcome_note\x18\x08 \x01(\t\x12\x30\n\x0coutcome_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a\xbd\x01\n\nTransition\x12,\n\x05state\x18\x01 \x01(\x0e\x32\x1d.argo.alerting.v1.Alert.State\x12\r\n\x05\x61\x63tor\x18\x02 \x01(\t\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12(\n\x03\x61\x63t\x18\x05 \x01(\x0e\x32\x1b.argo.alerting.v1.Alert.Act\x12\x0e\n\x06object\x18\x06 \x01(\t\"R\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0f\n\x0bKIND_SINGLE\x10\x01\x12\x13\n\x0fKIND_CHATTERING\x10\x02\x12\x0e\n\nKIND_FLOOD\x10\x03\"\xa5\x01\n\rDeliveryState\x12\x1e\n\x1a\x44\x45LIVERY_STATE_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x44\x45LIVERY_STATE_NOT_PUSHED\x10\x01\x12\x1a\n\x16\x44\x45LIVERY_STATE_PENDING\x10\x02\x12\x1c\n\x18\x44\x45LIVERY_STATE_DELIVERED\x10\x03\x12\x1b\n\x17\x44\x45LIVERY_STATE_GIVEN_UP\x10\x04\"|\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n\x10OUTCOME_TAKEN_ON\x10\x01\x12\x15\n\x11OUTCOME_CONFIRMED\x10\x02\x12\x15\n\x11OUTCOME_NOT_FOUND\x10\x03\x12\x14\n\x10OUTCOME_DECLINED\x10\x04\"\x97\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTATE_RAISED\x10\x01\x12\x16\n\x12STATE_ACKNOWLEDGED\x10\x02\x12\x12\n\x0eSTATE_VERIFIED\x10\x03\x12\x14\n\x10STATE_DISPATCHED\x10\x04\x12\x10\n\x0cSTATE_CLOSED\x10\x05\x12\x11\n\rSTATE_SHELVED\x10\x06\"o\n\nAssessment\x12\x1a\n\x16\x41SSESSMENT_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x41SSESSMENT_TRUE\x10\x01\x12\x14\n\x10\x41SSESSMENT_FALSE\x10\x02\x12\x1a\n\x16\x41SSESSMENT_CANNOT_TELL\x10\x03\"\xe5\x01\n\x03\x41\x63t\x12\x13\n\x0f\x41\x43T_UNSPECIFIED\x10\x00\x12\r\n\tACT_RAISE\x10\x01\x12\x13\n\x0f\x41\x43T_ACKNOWLEDGE\x10\x02\x12\x0e\n\nACT_VERIFY\x10\x03\x12\x10\n\x0c\x41\x43T_DISPATCH\x10\x04\x12\r\n\tACT_CLOSE\x10\x05\x12\x0e\n\nACT_SHELVE\x10\x06\x12\x10\n\x0c\x41\x43T_UNSHELVE\x10\x07\x12\x10\n\x0c\x41\x43T_ESCALATE\x10\x08\x12\x11\n\rACT_HAND_OVER\x10\t\x12\x0c\n\x08\x41\x43T_FOLD\x10\n\x12\x0f\n\x0b\x41\x43T_RECEIVE\x10\x0b\x12\x0e\n\nACT_REPORT\x10\x0c\"\xa2\x01\n\x08Shelving\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05scope\x18\x02 \x01(\t\x12)\n\x05until\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12/\n\x0b\x63reate_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"/\n\x0fGetAlertRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x88\x01\n\x11ListAlertsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12-\n\x06states\x18\x03 \x03(\x0e\x32\x1d.argo.alerting.v1.Alert.State\x12\r\n\x05optic\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\"V\n\x12ListAlertsResponse\x12\'\n\x06\x61lerts\x18\x01 \x03(\x0b\x32\x17.argo.alerting.v1.Alert\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\":\n\x12WatchAlertsRequest\x12\x14\n\x0cresume_token\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xb1\x01\n\x13WatchAlertsResponse\x12*\n\x07updated\x18\x01 \x01(\x0b\x32\x17.argo.alerting.v1.AlertH\x00\x12\x42\n\x08\x62ookmark\x18\x02 \x01(\x0b\x32..argo.alerting.v1.WatchAlertsResponse.BookmarkH\x00\x12\x14\n\x0cresume_token\x18\x03 \x01(\t\x1a\n\n\x08\x42ookmarkB\x08\n\x06\x63hange\"Y\n\x17\x41\x63knowledgeAlertRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\"\x8c\x01\n\x12VerifyAlertRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x36\n\nassessment\x18\x02 \x01(\x0e\x32\".argo.alerting.v1.Alert.Assessment\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\"i\n\x14\x44ispatchAlertRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\trecipient\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\"S\n\x11\x43loseAlertRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\"\x81\x01\n\x12ShelveAlertRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\"V\n\x14UnshelveAlertRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\x12\x0c\n\x04\x65tag\x18\x04 \x01(\t\"c\n\x14HandOverAlertRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05owner\x18\x02 \x01(\t\x12\x0c\n\x04note\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12\x0c\n\x04\x65tag\x18\x05 \x01(\t\"w\n\x15\x43reateShelvingRequest\x12\r\n\x05scope\x18\x01 \x01(\t\x12+\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"\x16\n\x14ListShelvingsRequest\"F\n\x15ListShelvingsResponse\x12-\n\tshelvings\x18\x01 \x03(\x0b\x32\x1a.argo.alerting.v1.Shelving\"2\n\x12\x45ndShelvingRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t2\xcd\x08\n\x0c\x41lertService\x12\x46\n\x08GetAlert\x12!.argo.alerting.v1.GetAlertRequest\x1a\x17.argo.alerting.v1.Alert\x12W\n\nListAlerts\x12#.argo.alerting.v1.ListAlertsRequest\x1a$.argo.alerting.v1.ListAlertsResponse\x12\\\n\x0bWatchAlerts\x12$.argo.alerting.v1.WatchAlertsRequest\x1a%.argo.alerting.v1.WatchAlertsResponse0\x01\x12V\n\x10\x41\x63knowledgeAlert\x12).argo.alerting.v1.AcknowledgeAlertRequest\x1a\x17.argo.alerting.v1.Alert\x12L\n\x0bVerifyAlert\x12$.argo.alerting.v1.VerifyAlertRequest\x1a\x17.argo.alerting.v1.Alert\x12P\n\rDispatchAlert\x12&.argo.alerting.v1.DispatchAlertRequest\x1a\x17.argo.alerting.v1.Alert\x12J\n\nCloseAlert\x12#.argo.alerting.v1.CloseAlertRequest\x1a\x17.argo.alerting.v1.Alert\x12L\n\x0bShelveAlert\x12$.argo.alerting.v1.ShelveAlertRequest\x1a\x17.argo.alerting.v1.Alert\x12P\n\rUnshelveAlert\x12&.argo.alerting.v1.UnshelveAlertRequest\x1a\x17.argo.alerting.v1.Alert\x12P\n\rHandOverAlert\x12&.argo.alerting.v1.HandOverAlertRequest\x1a\x17.argo.alerting.v1.Alert\x12U\n\x0e\x43reateShelving\x12\'.argo.alerting.v1.CreateShelvingRequest\x1a\x1a.argo.alerting.v1.Shelving\x12`\n\rListShelvings\x12&.argo.alerting.v1.ListShelvingsRequest\x1a\'.argo.alerting.v1.ListShelvingsResponse\x12O\n\x0b\x45ndShelving\x12$.argo.alerting.v1.EndShelvingRequest\x1a\x1a.argo.alerting.v1.Shelvingb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'argo.alerting.v1.alert_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ALERT']._serialized_start=150
-  _globals['_ALERT']._serialized_end=1115
-  _globals['_ALERT_TRANSITION']._serialized_start=717
-  _globals['_ALERT_TRANSITION']._serialized_end=848
-  _globals['_ALERT_STATE']._serialized_start=851
-  _globals['_ALERT_STATE']._serialized_end=1002
-  _globals['_ALERT_ASSESSMENT']._serialized_start=1004
-  _globals['_ALERT_ASSESSMENT']._serialized_end=1115
-  _globals['_GETALERTREQUEST']._serialized_start=1117
-  _globals['_GETALERTREQUEST']._serialized_end=1164
-  _globals['_LISTALERTSREQUEST']._serialized_start=1167
-  _globals['_LISTALERTSREQUEST']._serialized_end=1303
-  _globals['_LISTALERTSRESPONSE']._serialized_start=1305
-  _globals['_LISTALERTSRESPONSE']._serialized_end=1391
-  _globals['_WATCHALERTSREQUEST']._serialized_start=1393
-  _globals['_WATCHALERTSREQUEST']._serialized_end=1451
-  _globals['_WATCHALERTSRESPONSE']._serialized_start=1454
-  _globals['_WATCHALERTSRESPONSE']._serialized_end=1631
-  _globals['_WATCHALERTSRESPONSE_BOOKMARK']._serialized_start=1611
-  _globals['_WATCHALERTSRESPONSE_BOOKMARK']._serialized_end=1621
-  _globals['_ACKNOWLEDGEALERTREQUEST']._serialized_start=1633
-  _globals['_ACKNOWLEDGEALERTREQUEST']._serialized_end=1722
-  _globals['_VERIFYALERTREQUEST']._serialized_start=1725
-  _globals['_VERIFYALERTREQUEST']._serialized_end=1865
-  _globals['_DISPATCHALERTREQUEST']._serialized_start=1867
-  _globals['_DISPATCHALERTREQUEST']._serialized_end=1972
-  _globals['_CLOSEALERTREQUEST']._serialized_start=1974
-  _globals['_CLOSEALERTREQUEST']._serialized_end=2057
-  _globals['_ALERTSERVICE']._serialized_start=2060
-  _globals['_ALERTSERVICE']._serialized_end=2653
+  _globals['_ALERT']._serialized_start=210
+  _globals['_ALERT']._serialized_end=2570
+  _globals['_ALERT_CLIP']._serialized_start=1128
+  _globals['_ALERT_CLIP']._serialized_end=1190
+  _globals['_ALERT_DELIVERY']._serialized_start=1193
+  _globals['_ALERT_DELIVERY']._serialized_end=1501
+  _globals['_ALERT_TRANSITION']._serialized_start=1504
+  _globals['_ALERT_TRANSITION']._serialized_end=1693
+  _globals['_ALERT_KIND']._serialized_start=1695
+  _globals['_ALERT_KIND']._serialized_end=1777
+  _globals['_ALERT_DELIVERYSTATE']._serialized_start=1780
+  _globals['_ALERT_DELIVERYSTATE']._serialized_end=1945
+  _globals['_ALERT_OUTCOME']._serialized_start=1947
+  _globals['_ALERT_OUTCOME']._serialized_end=2071
+  _globals['_ALERT_STATE']._serialized_start=2074
+  _globals['_ALERT_STATE']._serialized_end=2225
+  _globals['_ALERT_ASSESSMENT']._serialized_start=2227
+  _globals['_ALERT_ASSESSMENT']._serialized_end=2338
+  _globals['_ALERT_ACT']._serialized_start=2341
+  _globals['_ALERT_ACT']._serialized_end=2570
+  _globals['_SHELVING']._serialized_start=2573
+  _globals['_SHELVING']._serialized_end=2735
+  _globals['_GETALERTREQUEST']._serialized_start=2737
+  _globals['_GETALERTREQUEST']._serialized_end=2784
+  _globals['_LISTALERTSREQUEST']._serialized_start=2787
+  _globals['_LISTALERTSREQUEST']._serialized_end=2923
+  _globals['_LISTALERTSRESPONSE']._serialized_start=2925
+  _globals['_LISTALERTSRESPONSE']._serialized_end=3011
+  _globals['_WATCHALERTSREQUEST']._serialized_start=3013
+  _globals['_WATCHALERTSREQUEST']._serialized_end=3071
+  _globals['_WATCHALERTSRESPONSE']._serialized_start=3074
+  _globals['_WATCHALERTSRESPONSE']._serialized_end=3251
+  _globals['_WATCHALERTSRESPONSE_BOOKMARK']._serialized_start=3231
+  _globals['_WATCHALERTSRESPONSE_BOOKMARK']._serialized_end=3241
+  _globals['_ACKNOWLEDGEALERTREQUEST']._serialized_start=3253
+  _globals['_ACKNOWLEDGEALERTREQUEST']._serialized_end=3342
+  _globals['_VERIFYALERTREQUEST']._serialized_start=3345
+  _globals['_VERIFYALERTREQUEST']._serialized_end=3485
+  _globals['_DISPATCHALERTREQUEST']._serialized_start=3487
+  _globals['_DISPATCHALERTREQUEST']._serialized_end=3592
+  _globals['_CLOSEALERTREQUEST']._serialized_start=3594
+  _globals['_CLOSEALERTREQUEST']._serialized_end=3677
+  _globals['_SHELVEALERTREQUEST']._serialized_start=3680
+  _globals['_SHELVEALERTREQUEST']._serialized_end=3809
+  _globals['_UNSHELVEALERTREQUEST']._serialized_start=3811
+  _globals['_UNSHELVEALERTREQUEST']._serialized_end=3897
+  _globals['_HANDOVERALERTREQUEST']._serialized_start=3899
+  _globals['_HANDOVERALERTREQUEST']._serialized_end=3998
+  _globals['_CREATESHELVINGREQUEST']._serialized_start=4000
+  _globals['_CREATESHELVINGREQUEST']._serialized_end=4119
+  _globals['_LISTSHELVINGSREQUEST']._serialized_start=4121
+  _globals['_LISTSHELVINGSREQUEST']._serialized_end=4143
+  _globals['_LISTSHELVINGSRESPONSE']._serialized_start=4145
+  _globals['_LISTSHELVINGSRESPONSE']._serialized_end=4215
+  _globals['_ENDSHELVINGREQUEST']._serialized_start=4217
+  _globals['_ENDSHELVINGREQUEST']._serialized_end=4267
+  _globals['_ALERTSERVICE']._serialized_start=4270
+  _globals['_ALERTSERVICE']._serialized_end=5371
 # @@protoc_insertion_point(module_scope)

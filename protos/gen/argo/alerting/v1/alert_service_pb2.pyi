@@ -7,10 +7,12 @@ from argo.detector.v1 import bus_pb2 as _bus_pb2
 from argo.registry.v1 import scene_pb2 as _scene_pb2
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.type import interval_pb2 as _interval_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -27,6 +29,95 @@ class Alert(_message.Message):
     """Something that needs a response."""
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    class _Kind:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _KindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Alert._Kind.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        KIND_UNSPECIFIED: Alert._Kind.ValueType  # 0
+        """Not said."""
+        KIND_SINGLE: Alert._Kind.ValueType  # 1
+        """One happening."""
+        KIND_CHATTERING: Alert._Kind.ValueType  # 2
+        """A rule that fires at one place again and again: it gathers all of it until there is quiet."""
+        KIND_FLOOD: Alert._Kind.ValueType  # 3
+        """All that a flood brought beyond what an operator can look at. Its events are listed by AlarmQualityService.ListEvents."""
+
+    class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
+        """What an alert stands for."""
+
+    KIND_UNSPECIFIED: Alert.Kind.ValueType  # 0
+    """Not said."""
+    KIND_SINGLE: Alert.Kind.ValueType  # 1
+    """One happening."""
+    KIND_CHATTERING: Alert.Kind.ValueType  # 2
+    """A rule that fires at one place again and again: it gathers all of it until there is quiet."""
+    KIND_FLOOD: Alert.Kind.ValueType  # 3
+    """All that a flood brought beyond what an operator can look at. Its events are listed by AlarmQualityService.ListEvents."""
+
+    class _DeliveryState:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _DeliveryStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Alert._DeliveryState.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        DELIVERY_STATE_UNSPECIFIED: Alert._DeliveryState.ValueType  # 0
+        """Not said."""
+        DELIVERY_STATE_NOT_PUSHED: Alert._DeliveryState.ValueType  # 1
+        """The recipient has no webhook: it watches."""
+        DELIVERY_STATE_PENDING: Alert._DeliveryState.ValueType  # 2
+        """It waits for its first or next attempt."""
+        DELIVERY_STATE_DELIVERED: Alert._DeliveryState.ValueType  # 3
+        """Its webhook took it."""
+        DELIVERY_STATE_GIVEN_UP: Alert._DeliveryState.ValueType  # 4
+        """It was given up; the recipient can still watch."""
+
+    class DeliveryState(_DeliveryState, metaclass=_DeliveryStateEnumTypeWrapper):
+        """Whether a webhook has a dispatch."""
+
+    DELIVERY_STATE_UNSPECIFIED: Alert.DeliveryState.ValueType  # 0
+    """Not said."""
+    DELIVERY_STATE_NOT_PUSHED: Alert.DeliveryState.ValueType  # 1
+    """The recipient has no webhook: it watches."""
+    DELIVERY_STATE_PENDING: Alert.DeliveryState.ValueType  # 2
+    """It waits for its first or next attempt."""
+    DELIVERY_STATE_DELIVERED: Alert.DeliveryState.ValueType  # 3
+    """Its webhook took it."""
+    DELIVERY_STATE_GIVEN_UP: Alert.DeliveryState.ValueType  # 4
+    """It was given up; the recipient can still watch."""
+
+    class _Outcome:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _OutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Alert._Outcome.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        OUTCOME_UNSPECIFIED: Alert._Outcome.ValueType  # 0
+        """Nothing yet."""
+        OUTCOME_TAKEN_ON: Alert._Outcome.ValueType  # 1
+        """Somebody is on the way."""
+        OUTCOME_CONFIRMED: Alert._Outcome.ValueType  # 2
+        """It was there, and was dealt with."""
+        OUTCOME_NOT_FOUND: Alert._Outcome.ValueType  # 3
+        """Nothing was there."""
+        OUTCOME_DECLINED: Alert._Outcome.ValueType  # 4
+        """It is not for this authority."""
+
+    class Outcome(_Outcome, metaclass=_OutcomeEnumTypeWrapper):
+        """What an authority reports."""
+
+    OUTCOME_UNSPECIFIED: Alert.Outcome.ValueType  # 0
+    """Nothing yet."""
+    OUTCOME_TAKEN_ON: Alert.Outcome.ValueType  # 1
+    """Somebody is on the way."""
+    OUTCOME_CONFIRMED: Alert.Outcome.ValueType  # 2
+    """It was there, and was dealt with."""
+    OUTCOME_NOT_FOUND: Alert.Outcome.ValueType  # 3
+    """Nothing was there."""
+    OUTCOME_DECLINED: Alert.Outcome.ValueType  # 4
+    """It is not for this authority."""
 
     class _State:
         ValueType = _typing.NewType("ValueType", _builtins.int)
@@ -94,6 +185,151 @@ class Alert(_message.Message):
     ASSESSMENT_CANNOT_TELL: Alert.Assessment.ValueType  # 3
     """The picture does not tell."""
 
+    class _Act:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _ActEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[Alert._Act.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        ACT_UNSPECIFIED: Alert._Act.ValueType  # 0
+        """Not said."""
+        ACT_RAISE: Alert._Act.ValueType  # 1
+        """An event raised it."""
+        ACT_ACKNOWLEDGE: Alert._Act.ValueType  # 2
+        """Somebody took it on."""
+        ACT_VERIFY: Alert._Act.ValueType  # 3
+        """Somebody said whether it was true."""
+        ACT_DISPATCH: Alert._Act.ValueType  # 4
+        """Somebody sent it to an authority."""
+        ACT_CLOSE: Alert._Act.ValueType  # 5
+        """Somebody ended it."""
+        ACT_SHELVE: Alert._Act.ValueType  # 6
+        """Somebody set it aside."""
+        ACT_UNSHELVE: Alert._Act.ValueType  # 7
+        """Its time on the shelf was over, or somebody took it off."""
+        ACT_ESCALATE: Alert._Act.ValueType  # 8
+        """Nobody took it on in time: the next person of the watch list is called."""
+        ACT_HAND_OVER: Alert._Act.ValueType  # 9
+        """Somebody gave it to somebody else."""
+        ACT_FOLD: Alert._Act.ValueType  # 10
+        """A flood put it into the flood's alert."""
+        ACT_RECEIVE: Alert._Act.ValueType  # 11
+        """The authority said that it has it."""
+        ACT_REPORT: Alert._Act.ValueType  # 12
+        """The authority reported what came of it."""
+
+    class Act(_Act, metaclass=_ActEnumTypeWrapper):
+        """What can be done with an alert."""
+
+    ACT_UNSPECIFIED: Alert.Act.ValueType  # 0
+    """Not said."""
+    ACT_RAISE: Alert.Act.ValueType  # 1
+    """An event raised it."""
+    ACT_ACKNOWLEDGE: Alert.Act.ValueType  # 2
+    """Somebody took it on."""
+    ACT_VERIFY: Alert.Act.ValueType  # 3
+    """Somebody said whether it was true."""
+    ACT_DISPATCH: Alert.Act.ValueType  # 4
+    """Somebody sent it to an authority."""
+    ACT_CLOSE: Alert.Act.ValueType  # 5
+    """Somebody ended it."""
+    ACT_SHELVE: Alert.Act.ValueType  # 6
+    """Somebody set it aside."""
+    ACT_UNSHELVE: Alert.Act.ValueType  # 7
+    """Its time on the shelf was over, or somebody took it off."""
+    ACT_ESCALATE: Alert.Act.ValueType  # 8
+    """Nobody took it on in time: the next person of the watch list is called."""
+    ACT_HAND_OVER: Alert.Act.ValueType  # 9
+    """Somebody gave it to somebody else."""
+    ACT_FOLD: Alert.Act.ValueType  # 10
+    """A flood put it into the flood's alert."""
+    ACT_RECEIVE: Alert.Act.ValueType  # 11
+    """The authority said that it has it."""
+    ACT_REPORT: Alert.Act.ValueType  # 12
+    """The authority reported what came of it."""
+
+    @_typing.final
+    class Clip(_message.Message):
+        """A piece of a masked recording, and at the same time the optic to look at live."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        OPTIC_FIELD_NUMBER: _builtins.int
+        INTERVAL_FIELD_NUMBER: _builtins.int
+        optic: _builtins.str
+        """`devices/{device}/optics/{optic}`."""
+        @_builtins.property
+        def interval(self) -> _interval_pb2.Interval:
+            """From some seconds before to some after."""
+
+        def __init__(
+            self,
+            *,
+            optic: _builtins.str = ...,
+            interval: _interval_pb2.Interval | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval", "optic", b"optic"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class Delivery(_message.Message):
+        """What became of a dispatch."""
+
+        DESCRIPTOR: _descriptor.Descriptor
+
+        RECIPIENT_FIELD_NUMBER: _builtins.int
+        DISPATCH_FIELD_NUMBER: _builtins.int
+        STATE_FIELD_NUMBER: _builtins.int
+        ATTEMPTS_FIELD_NUMBER: _builtins.int
+        PROBLEM_FIELD_NUMBER: _builtins.int
+        RECEIPT_TIME_FIELD_NUMBER: _builtins.int
+        OUTCOME_FIELD_NUMBER: _builtins.int
+        OUTCOME_NOTE_FIELD_NUMBER: _builtins.int
+        OUTCOME_TIME_FIELD_NUMBER: _builtins.int
+        recipient: _builtins.str
+        """`authorities/{tenant}`."""
+        dispatch: _builtins.str
+        """`dispatches/{dispatch}`, the latest one to this recipient."""
+        state: Global___Alert.DeliveryState.ValueType
+        """Whether its webhook has it."""
+        attempts: _builtins.int
+        """How often its webhook was tried."""
+        problem: _builtins.str
+        """What the last attempt failed with; empty: it did not."""
+        outcome: Global___Alert.Outcome.ValueType
+        """What the recipient reported; see DispatchService.ReportOutcome."""
+        outcome_note: _builtins.str
+        """The same in its words."""
+        @_builtins.property
+        def receipt_time(self) -> _timestamp_pb2.Timestamp:
+            """When the recipient said that it has it; unset: it has not said."""
+
+        @_builtins.property
+        def outcome_time(self) -> _timestamp_pb2.Timestamp:
+            """When it reported it."""
+
+        def __init__(
+            self,
+            *,
+            recipient: _builtins.str = ...,
+            dispatch: _builtins.str = ...,
+            state: Global___Alert.DeliveryState.ValueType = ...,
+            attempts: _builtins.int = ...,
+            problem: _builtins.str = ...,
+            receipt_time: _timestamp_pb2.Timestamp | None = ...,
+            outcome: Global___Alert.Outcome.ValueType = ...,
+            outcome_note: _builtins.str = ...,
+            outcome_time: _timestamp_pb2.Timestamp | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["outcome_time", b"outcome_time", "receipt_time", b"receipt_time"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "dispatch", b"dispatch", "outcome", b"outcome", "outcome_note", b"outcome_note", "outcome_time", b"outcome_time", "problem", b"problem", "receipt_time", b"receipt_time", "recipient", b"recipient", "state", b"state"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     @_typing.final
     class Transition(_message.Message):
         """One step in the life of an alert."""
@@ -104,12 +340,18 @@ class Alert(_message.Message):
         ACTOR_FIELD_NUMBER: _builtins.int
         TIME_FIELD_NUMBER: _builtins.int
         REASON_FIELD_NUMBER: _builtins.int
+        ACT_FIELD_NUMBER: _builtins.int
+        OBJECT_FIELD_NUMBER: _builtins.int
         state: Global___Alert.State.ValueType
         """To which state."""
         actor: _builtins.str
         """By whom."""
         reason: _builtins.str
         """Why."""
+        act: Global___Alert.Act.ValueType
+        """What was done."""
+        object: _builtins.str
+        """To or for whom, or until when: `authorities/{tenant}`, "operator/bianchi", a time; empty where there is nothing to say."""
         @_builtins.property
         def time(self) -> _timestamp_pb2.Timestamp:
             """When."""
@@ -121,10 +363,12 @@ class Alert(_message.Message):
             actor: _builtins.str = ...,
             time: _timestamp_pb2.Timestamp | None = ...,
             reason: _builtins.str = ...,
+            act: Global___Alert.Act.ValueType = ...,
+            object: _builtins.str = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "reason", b"reason", "state", b"state", "time", b"time"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "actor", b"actor", "object", b"object", "reason", b"reason", "state", b"state", "time", b"time"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -144,6 +388,16 @@ class Alert(_message.Message):
     ASSESSMENT_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     RECIPIENTS_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    INCIDENT_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    ESCALATIONS_FIELD_NUMBER: _builtins.int
+    SHELVED_UNTIL_FIELD_NUMBER: _builtins.int
+    LAST_CAPTURE_TIME_FIELD_NUMBER: _builtins.int
+    OTHER_OPTICS_FIELD_NUMBER: _builtins.int
+    CLIP_FIELD_NUMBER: _builtins.int
+    SUGGESTED_RESPONSE_FIELD_NUMBER: _builtins.int
+    DELIVERIES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`alerts/{alert}`."""
     state: Global___Alert.State.ValueType
@@ -162,6 +416,16 @@ class Alert(_message.Message):
     """Whether it was true, as far as somebody said."""
     etag: _builtins.str
     """Changes with every change; a request that carries an old one is ABORTED."""
+    kind: Global___Alert.Kind.ValueType
+    """What it stands for."""
+    incident: _builtins.str
+    """Names the incident: the alerts of one place and time share it."""
+    owner: _builtins.str
+    """Who has it, e.g. "operator/rossi"; empty: nobody."""
+    escalations: _builtins.int
+    """How many people of the watch list were called because nobody took it on."""
+    suggested_response: _builtins.str
+    """What to do about it, unless the control room knows better."""
     @_builtins.property
     def event(self) -> _bus_pb2.Event:
         """The event that raised it, with rule, zone, threshold, measured value and model digest."""
@@ -190,6 +454,26 @@ class Alert(_message.Message):
     def recipients(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """`authorities/{tenant}` to which it was dispatched, in order; an authority sees only itself here."""
 
+    @_builtins.property
+    def shelved_until(self) -> _timestamp_pb2.Timestamp:
+        """Until when it is set aside; unset: it is not."""
+
+    @_builtins.property
+    def last_capture_time(self) -> _timestamp_pb2.Timestamp:
+        """When the latest picture that belongs to it was captured."""
+
+    @_builtins.property
+    def other_optics(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Other optics that saw the same, by place and time: `devices/{device}/optics/{optic}`."""
+
+    @_builtins.property
+    def clip(self) -> Global___Alert.Clip:
+        """The masked recording that shows it."""
+
+    @_builtins.property
+    def deliveries(self) -> _containers.RepeatedCompositeFieldContainer[Global___Alert.Delivery]:
+        """What became of what was sent; an authority sees only its own."""
+
     def __init__(
         self,
         *,
@@ -209,14 +493,70 @@ class Alert(_message.Message):
         assessment: Global___Alert.Assessment.ValueType = ...,
         etag: _builtins.str = ...,
         recipients: _abc.Iterable[_builtins.str] | None = ...,
+        kind: Global___Alert.Kind.ValueType = ...,
+        incident: _builtins.str = ...,
+        owner: _builtins.str = ...,
+        escalations: _builtins.int = ...,
+        shelved_until: _timestamp_pb2.Timestamp | None = ...,
+        last_capture_time: _timestamp_pb2.Timestamp | None = ...,
+        other_optics: _abc.Iterable[_builtins.str] | None = ...,
+        clip: Global___Alert.Clip | None = ...,
+        suggested_response: _builtins.str = ...,
+        deliveries: _abc.Iterable[Global___Alert.Delivery] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["capture_time", b"capture_time", "create_time", b"create_time", "event", b"event", "expire_time", b"expire_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["capture_time", b"capture_time", "clip", b"clip", "create_time", b"create_time", "event", b"event", "expire_time", b"expire_time", "last_capture_time", b"last_capture_time", "shelved_until", b"shelved_until", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assessment", b"assessment", "capture_time", b"capture_time", "create_time", b"create_time", "etag", b"etag", "event", b"event", "event_count", b"event_count", "expire_time", b"expire_time", "name", b"name", "optic", b"optic", "priority", b"priority", "recipients", b"recipients", "site", b"site", "state", b"state", "summary", b"summary", "transitions", b"transitions", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assessment", b"assessment", "capture_time", b"capture_time", "clip", b"clip", "create_time", b"create_time", "deliveries", b"deliveries", "escalations", b"escalations", "etag", b"etag", "event", b"event", "event_count", b"event_count", "expire_time", b"expire_time", "incident", b"incident", "kind", b"kind", "last_capture_time", b"last_capture_time", "name", b"name", "optic", b"optic", "other_optics", b"other_optics", "owner", b"owner", "priority", b"priority", "recipients", b"recipients", "shelved_until", b"shelved_until", "site", b"site", "state", b"state", "suggested_response", b"suggested_response", "summary", b"summary", "transitions", b"transitions", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Alert: _TypeAlias = Alert  # noqa: Y015
+
+@_typing.final
+class Shelving(_message.Message):
+    """Whatever an optic, a rule or a place raises is set aside until a time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    UNTIL_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`shelvings/{shelving}`."""
+    scope: _builtins.str
+    """`devices/{device}/optics/{optic}`, `.../rules/{rule}`, `.../zones/{zone}` or `.../lines/{line}`."""
+    actor: _builtins.str
+    """By whom."""
+    reason: _builtins.str
+    """Why."""
+    @_builtins.property
+    def until(self) -> _timestamp_pb2.Timestamp:
+        """Until when."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        scope: _builtins.str = ...,
+        until: _timestamp_pb2.Timestamp | None = ...,
+        actor: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "until", b"until"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "create_time", b"create_time", "name", b"name", "reason", b"reason", "scope", b"scope", "until", b"until"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Shelving: _TypeAlias = Shelving  # noqa: Y015
 
 @_typing.final
 class GetAlertRequest(_message.Message):
@@ -532,3 +872,218 @@ class CloseAlertRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CloseAlertRequest: _TypeAlias = CloseAlertRequest  # noqa: Y015
+
+@_typing.final
+class ShelveAlertRequest(_message.Message):
+    """Sets an alert aside."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`alerts/{alert}`."""
+    reason: _builtins.str
+    """Why. Required."""
+    request_id: _builtins.str
+    """A UUID; see AcknowledgeAlertRequest."""
+    etag: _builtins.str
+    """If set, it must be the current one."""
+    @_builtins.property
+    def duration(self) -> _duration_pb2.Duration:
+        """For how long: up to the longest time that the control room allows. Required."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        duration: _duration_pb2.Duration | None = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "etag", b"etag", "name", b"name", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ShelveAlertRequest: _TypeAlias = ShelveAlertRequest  # noqa: Y015
+
+@_typing.final
+class UnshelveAlertRequest(_message.Message):
+    """Takes an alert off the shelf."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`alerts/{alert}`."""
+    reason: _builtins.str
+    """Why. Required."""
+    request_id: _builtins.str
+    """A UUID; see AcknowledgeAlertRequest."""
+    etag: _builtins.str
+    """If set, it must be the current one."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnshelveAlertRequest: _TypeAlias = UnshelveAlertRequest  # noqa: Y015
+
+@_typing.final
+class HandOverAlertRequest(_message.Message):
+    """Gives an alert to somebody else."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    OWNER_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`alerts/{alert}`."""
+    owner: _builtins.str
+    """Identity path, e.g. "operator/bianchi". Required."""
+    note: _builtins.str
+    """The note that goes with it. Required."""
+    request_id: _builtins.str
+    """A UUID; see AcknowledgeAlertRequest."""
+    etag: _builtins.str
+    """If set, it must be the current one."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        owner: _builtins.str = ...,
+        note: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        etag: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "note", b"note", "owner", b"owner", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HandOverAlertRequest: _TypeAlias = HandOverAlertRequest  # noqa: Y015
+
+@_typing.final
+class CreateShelvingRequest(_message.Message):
+    """Sets aside whatever a scope raises."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCOPE_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    scope: _builtins.str
+    """See Shelving. Required."""
+    reason: _builtins.str
+    """Why. Required."""
+    request_id: _builtins.str
+    """A UUID: a repeated request makes one shelving."""
+    @_builtins.property
+    def duration(self) -> _duration_pb2.Duration:
+        """For how long. Required."""
+
+    def __init__(
+        self,
+        *,
+        scope: _builtins.str = ...,
+        duration: _duration_pb2.Duration | None = ...,
+        reason: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "reason", b"reason", "request_id", b"request_id", "scope", b"scope"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateShelvingRequest: _TypeAlias = CreateShelvingRequest  # noqa: Y015
+
+@_typing.final
+class ListShelvingsRequest(_message.Message):
+    """Asks for the shelvings in force."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListShelvingsRequest: _TypeAlias = ListShelvingsRequest  # noqa: Y015
+
+@_typing.final
+class ListShelvingsResponse(_message.Message):
+    """The shelvings in force."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SHELVINGS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def shelvings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Shelving]:
+        """The one that ends first at the front."""
+
+    def __init__(
+        self,
+        *,
+        shelvings: _abc.Iterable[Global___Shelving] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["shelvings", b"shelvings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListShelvingsResponse: _TypeAlias = ListShelvingsResponse  # noqa: Y015
+
+@_typing.final
+class EndShelvingRequest(_message.Message):
+    """Ends a shelving."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`shelvings/{shelving}`."""
+    reason: _builtins.str
+    """Why. Required."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndShelvingRequest: _TypeAlias = EndShelvingRequest  # noqa: Y015

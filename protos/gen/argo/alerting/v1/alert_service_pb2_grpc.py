@@ -75,6 +75,36 @@ class AlertServiceStub:
                 request_serializer=argo_dot_alerting_dot_v1_dot_alert__service__pb2.CloseAlertRequest.SerializeToString,
                 response_deserializer=argo_dot_alerting_dot_v1_dot_alert__service__pb2.Alert.FromString,
                 _registered_method=True)
+        self.ShelveAlert = channel.unary_unary(
+                '/argo.alerting.v1.AlertService/ShelveAlert',
+                request_serializer=argo_dot_alerting_dot_v1_dot_alert__service__pb2.ShelveAlertRequest.SerializeToString,
+                response_deserializer=argo_dot_alerting_dot_v1_dot_alert__service__pb2.Alert.FromString,
+                _registered_method=True)
+        self.UnshelveAlert = channel.unary_unary(
+                '/argo.alerting.v1.AlertService/UnshelveAlert',
+                request_serializer=argo_dot_alerting_dot_v1_dot_alert__service__pb2.UnshelveAlertRequest.SerializeToString,
+                response_deserializer=argo_dot_alerting_dot_v1_dot_alert__service__pb2.Alert.FromString,
+                _registered_method=True)
+        self.HandOverAlert = channel.unary_unary(
+                '/argo.alerting.v1.AlertService/HandOverAlert',
+                request_serializer=argo_dot_alerting_dot_v1_dot_alert__service__pb2.HandOverAlertRequest.SerializeToString,
+                response_deserializer=argo_dot_alerting_dot_v1_dot_alert__service__pb2.Alert.FromString,
+                _registered_method=True)
+        self.CreateShelving = channel.unary_unary(
+                '/argo.alerting.v1.AlertService/CreateShelving',
+                request_serializer=argo_dot_alerting_dot_v1_dot_alert__service__pb2.CreateShelvingRequest.SerializeToString,
+                response_deserializer=argo_dot_alerting_dot_v1_dot_alert__service__pb2.Shelving.FromString,
+                _registered_method=True)
+        self.ListShelvings = channel.unary_unary(
+                '/argo.alerting.v1.AlertService/ListShelvings',
+                request_serializer=argo_dot_alerting_dot_v1_dot_alert__service__pb2.ListShelvingsRequest.SerializeToString,
+                response_deserializer=argo_dot_alerting_dot_v1_dot_alert__service__pb2.ListShelvingsResponse.FromString,
+                _registered_method=True)
+        self.EndShelving = channel.unary_unary(
+                '/argo.alerting.v1.AlertService/EndShelving',
+                request_serializer=argo_dot_alerting_dot_v1_dot_alert__service__pb2.EndShelvingRequest.SerializeToString,
+                response_deserializer=argo_dot_alerting_dot_v1_dot_alert__service__pb2.Shelving.FromString,
+                _registered_method=True)
 
 
 class AlertServiceServicer:
@@ -116,7 +146,8 @@ class AlertServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def VerifyAlert(self, request, context):
-        """Says whether an alert was true. Errors: FAILED_PRECONDITION unless it is acknowledged.
+        """Says whether an alert was true. Errors: FAILED_PRECONDITION unless it is acknowledged, or dispatched: whoever it was sent to is
+        told then, by a cancellation when it was false.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -132,6 +163,49 @@ class AlertServiceServicer:
 
     def CloseAlert(self, request, context):
         """Ends an alert. Errors: FAILED_PRECONDITION unless it is acknowledged, verified or dispatched.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ShelveAlert(self, request, context):
+        """Sets an alert aside until a time. Errors: FAILED_PRECONDITION unless it is raised, acknowledged or verified.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnshelveAlert(self, request, context):
+        """Takes an alert off the shelf before its time: it is raised again. Errors: FAILED_PRECONDITION unless it is shelved.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def HandOverAlert(self, request, context):
+        """Gives an alert to somebody else, with a note. An operator hands over what is theirs, or takes over what is somebody's; a supervisor
+        hands over any. Errors: FAILED_PRECONDITION unless it is acknowledged, verified or dispatched.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateShelving(self, request, context):
+        """Sets aside whatever an optic, a rule or a place raises, until a time: what is raised now, and what comes.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListShelvings(self, request, context):
+        """Lists the shelvings that are in force, the one that ends first at the front.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndShelving(self, request, context):
+        """Ends a shelving before its time: what it set aside is raised again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -174,6 +248,36 @@ def add_AlertServiceServicer_to_server(servicer, server):
                     servicer.CloseAlert,
                     request_deserializer=argo_dot_alerting_dot_v1_dot_alert__service__pb2.CloseAlertRequest.FromString,
                     response_serializer=argo_dot_alerting_dot_v1_dot_alert__service__pb2.Alert.SerializeToString,
+            ),
+            'ShelveAlert': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShelveAlert,
+                    request_deserializer=argo_dot_alerting_dot_v1_dot_alert__service__pb2.ShelveAlertRequest.FromString,
+                    response_serializer=argo_dot_alerting_dot_v1_dot_alert__service__pb2.Alert.SerializeToString,
+            ),
+            'UnshelveAlert': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnshelveAlert,
+                    request_deserializer=argo_dot_alerting_dot_v1_dot_alert__service__pb2.UnshelveAlertRequest.FromString,
+                    response_serializer=argo_dot_alerting_dot_v1_dot_alert__service__pb2.Alert.SerializeToString,
+            ),
+            'HandOverAlert': grpc.unary_unary_rpc_method_handler(
+                    servicer.HandOverAlert,
+                    request_deserializer=argo_dot_alerting_dot_v1_dot_alert__service__pb2.HandOverAlertRequest.FromString,
+                    response_serializer=argo_dot_alerting_dot_v1_dot_alert__service__pb2.Alert.SerializeToString,
+            ),
+            'CreateShelving': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateShelving,
+                    request_deserializer=argo_dot_alerting_dot_v1_dot_alert__service__pb2.CreateShelvingRequest.FromString,
+                    response_serializer=argo_dot_alerting_dot_v1_dot_alert__service__pb2.Shelving.SerializeToString,
+            ),
+            'ListShelvings': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListShelvings,
+                    request_deserializer=argo_dot_alerting_dot_v1_dot_alert__service__pb2.ListShelvingsRequest.FromString,
+                    response_serializer=argo_dot_alerting_dot_v1_dot_alert__service__pb2.ListShelvingsResponse.SerializeToString,
+            ),
+            'EndShelving': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndShelving,
+                    request_deserializer=argo_dot_alerting_dot_v1_dot_alert__service__pb2.EndShelvingRequest.FromString,
+                    response_serializer=argo_dot_alerting_dot_v1_dot_alert__service__pb2.Shelving.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -371,6 +475,168 @@ class AlertService:
             '/argo.alerting.v1.AlertService/CloseAlert',
             argo_dot_alerting_dot_v1_dot_alert__service__pb2.CloseAlertRequest.SerializeToString,
             argo_dot_alerting_dot_v1_dot_alert__service__pb2.Alert.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShelveAlert(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argo.alerting.v1.AlertService/ShelveAlert',
+            argo_dot_alerting_dot_v1_dot_alert__service__pb2.ShelveAlertRequest.SerializeToString,
+            argo_dot_alerting_dot_v1_dot_alert__service__pb2.Alert.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnshelveAlert(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argo.alerting.v1.AlertService/UnshelveAlert',
+            argo_dot_alerting_dot_v1_dot_alert__service__pb2.UnshelveAlertRequest.SerializeToString,
+            argo_dot_alerting_dot_v1_dot_alert__service__pb2.Alert.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def HandOverAlert(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argo.alerting.v1.AlertService/HandOverAlert',
+            argo_dot_alerting_dot_v1_dot_alert__service__pb2.HandOverAlertRequest.SerializeToString,
+            argo_dot_alerting_dot_v1_dot_alert__service__pb2.Alert.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateShelving(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argo.alerting.v1.AlertService/CreateShelving',
+            argo_dot_alerting_dot_v1_dot_alert__service__pb2.CreateShelvingRequest.SerializeToString,
+            argo_dot_alerting_dot_v1_dot_alert__service__pb2.Shelving.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListShelvings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argo.alerting.v1.AlertService/ListShelvings',
+            argo_dot_alerting_dot_v1_dot_alert__service__pb2.ListShelvingsRequest.SerializeToString,
+            argo_dot_alerting_dot_v1_dot_alert__service__pb2.ListShelvingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndShelving(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argo.alerting.v1.AlertService/EndShelving',
+            argo_dot_alerting_dot_v1_dot_alert__service__pb2.EndShelvingRequest.SerializeToString,
+            argo_dot_alerting_dot_v1_dot_alert__service__pb2.Shelving.FromString,
             options,
             channel_credentials,
             insecure,

@@ -50,13 +50,29 @@ class AlertServiceStub:
     AcknowledgeAlert: _grpc.UnaryUnaryMultiCallable[_alert_service_pb2.AcknowledgeAlertRequest, _alert_service_pb2.Alert]
     """Takes an alert on. Errors: FAILED_PRECONDITION unless it is raised."""
     VerifyAlert: _grpc.UnaryUnaryMultiCallable[_alert_service_pb2.VerifyAlertRequest, _alert_service_pb2.Alert]
-    """Says whether an alert was true. Errors: FAILED_PRECONDITION unless it is acknowledged."""
+    """Says whether an alert was true. Errors: FAILED_PRECONDITION unless it is acknowledged, or dispatched: whoever it was sent to is
+    told then, by a cancellation when it was false.
+    """
     DispatchAlert: _grpc.UnaryUnaryMultiCallable[_alert_service_pb2.DispatchAlertRequest, _alert_service_pb2.Alert]
     """Sends an alert to an authority: from now on that authority can read it. Errors: FAILED_PRECONDITION unless it is acknowledged,
     verified as other than false, or dispatched to somebody else.
     """
     CloseAlert: _grpc.UnaryUnaryMultiCallable[_alert_service_pb2.CloseAlertRequest, _alert_service_pb2.Alert]
     """Ends an alert. Errors: FAILED_PRECONDITION unless it is acknowledged, verified or dispatched."""
+    ShelveAlert: _grpc.UnaryUnaryMultiCallable[_alert_service_pb2.ShelveAlertRequest, _alert_service_pb2.Alert]
+    """Sets an alert aside until a time. Errors: FAILED_PRECONDITION unless it is raised, acknowledged or verified."""
+    UnshelveAlert: _grpc.UnaryUnaryMultiCallable[_alert_service_pb2.UnshelveAlertRequest, _alert_service_pb2.Alert]
+    """Takes an alert off the shelf before its time: it is raised again. Errors: FAILED_PRECONDITION unless it is shelved."""
+    HandOverAlert: _grpc.UnaryUnaryMultiCallable[_alert_service_pb2.HandOverAlertRequest, _alert_service_pb2.Alert]
+    """Gives an alert to somebody else, with a note. An operator hands over what is theirs, or takes over what is somebody's; a supervisor
+    hands over any. Errors: FAILED_PRECONDITION unless it is acknowledged, verified or dispatched.
+    """
+    CreateShelving: _grpc.UnaryUnaryMultiCallable[_alert_service_pb2.CreateShelvingRequest, _alert_service_pb2.Shelving]
+    """Sets aside whatever an optic, a rule or a place raises, until a time: what is raised now, and what comes."""
+    ListShelvings: _grpc.UnaryUnaryMultiCallable[_alert_service_pb2.ListShelvingsRequest, _alert_service_pb2.ListShelvingsResponse]
+    """Lists the shelvings that are in force, the one that ends first at the front."""
+    EndShelving: _grpc.UnaryUnaryMultiCallable[_alert_service_pb2.EndShelvingRequest, _alert_service_pb2.Shelving]
+    """Ends a shelving before its time: what it set aside is raised again."""
 
 @_typing.type_check_only
 class AlertServiceAsyncStub(AlertServiceStub):
@@ -80,13 +96,29 @@ class AlertServiceAsyncStub(AlertServiceStub):
     AcknowledgeAlert: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.AcknowledgeAlertRequest, _alert_service_pb2.Alert]  # type: ignore[assignment]
     """Takes an alert on. Errors: FAILED_PRECONDITION unless it is raised."""
     VerifyAlert: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.VerifyAlertRequest, _alert_service_pb2.Alert]  # type: ignore[assignment]
-    """Says whether an alert was true. Errors: FAILED_PRECONDITION unless it is acknowledged."""
+    """Says whether an alert was true. Errors: FAILED_PRECONDITION unless it is acknowledged, or dispatched: whoever it was sent to is
+    told then, by a cancellation when it was false.
+    """
     DispatchAlert: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.DispatchAlertRequest, _alert_service_pb2.Alert]  # type: ignore[assignment]
     """Sends an alert to an authority: from now on that authority can read it. Errors: FAILED_PRECONDITION unless it is acknowledged,
     verified as other than false, or dispatched to somebody else.
     """
     CloseAlert: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.CloseAlertRequest, _alert_service_pb2.Alert]  # type: ignore[assignment]
     """Ends an alert. Errors: FAILED_PRECONDITION unless it is acknowledged, verified or dispatched."""
+    ShelveAlert: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.ShelveAlertRequest, _alert_service_pb2.Alert]  # type: ignore[assignment]
+    """Sets an alert aside until a time. Errors: FAILED_PRECONDITION unless it is raised, acknowledged or verified."""
+    UnshelveAlert: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.UnshelveAlertRequest, _alert_service_pb2.Alert]  # type: ignore[assignment]
+    """Takes an alert off the shelf before its time: it is raised again. Errors: FAILED_PRECONDITION unless it is shelved."""
+    HandOverAlert: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.HandOverAlertRequest, _alert_service_pb2.Alert]  # type: ignore[assignment]
+    """Gives an alert to somebody else, with a note. An operator hands over what is theirs, or takes over what is somebody's; a supervisor
+    hands over any. Errors: FAILED_PRECONDITION unless it is acknowledged, verified or dispatched.
+    """
+    CreateShelving: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.CreateShelvingRequest, _alert_service_pb2.Shelving]  # type: ignore[assignment]
+    """Sets aside whatever an optic, a rule or a place raises, until a time: what is raised now, and what comes."""
+    ListShelvings: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.ListShelvingsRequest, _alert_service_pb2.ListShelvingsResponse]  # type: ignore[assignment]
+    """Lists the shelvings that are in force, the one that ends first at the front."""
+    EndShelving: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.EndShelvingRequest, _alert_service_pb2.Shelving]  # type: ignore[assignment]
+    """Ends a shelving before its time: what it set aside is raised again."""
 
 class AlertServiceServicer(metaclass=_abc_1.ABCMeta):
     """Gives alerts to people, and takes down what they do with them.
@@ -137,7 +169,9 @@ class AlertServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _alert_service_pb2.VerifyAlertRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_alert_service_pb2.Alert, _abc.Awaitable[_alert_service_pb2.Alert]]:
-        """Says whether an alert was true. Errors: FAILED_PRECONDITION unless it is acknowledged."""
+        """Says whether an alert was true. Errors: FAILED_PRECONDITION unless it is acknowledged, or dispatched: whoever it was sent to is
+        told then, by a cancellation when it was false.
+        """
 
     @_abc_1.abstractmethod
     def DispatchAlert(
@@ -156,5 +190,55 @@ class AlertServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_alert_service_pb2.Alert, _abc.Awaitable[_alert_service_pb2.Alert]]:
         """Ends an alert. Errors: FAILED_PRECONDITION unless it is acknowledged, verified or dispatched."""
+
+    @_abc_1.abstractmethod
+    def ShelveAlert(
+        self,
+        request: _alert_service_pb2.ShelveAlertRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_alert_service_pb2.Alert, _abc.Awaitable[_alert_service_pb2.Alert]]:
+        """Sets an alert aside until a time. Errors: FAILED_PRECONDITION unless it is raised, acknowledged or verified."""
+
+    @_abc_1.abstractmethod
+    def UnshelveAlert(
+        self,
+        request: _alert_service_pb2.UnshelveAlertRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_alert_service_pb2.Alert, _abc.Awaitable[_alert_service_pb2.Alert]]:
+        """Takes an alert off the shelf before its time: it is raised again. Errors: FAILED_PRECONDITION unless it is shelved."""
+
+    @_abc_1.abstractmethod
+    def HandOverAlert(
+        self,
+        request: _alert_service_pb2.HandOverAlertRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_alert_service_pb2.Alert, _abc.Awaitable[_alert_service_pb2.Alert]]:
+        """Gives an alert to somebody else, with a note. An operator hands over what is theirs, or takes over what is somebody's; a supervisor
+        hands over any. Errors: FAILED_PRECONDITION unless it is acknowledged, verified or dispatched.
+        """
+
+    @_abc_1.abstractmethod
+    def CreateShelving(
+        self,
+        request: _alert_service_pb2.CreateShelvingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_alert_service_pb2.Shelving, _abc.Awaitable[_alert_service_pb2.Shelving]]:
+        """Sets aside whatever an optic, a rule or a place raises, until a time: what is raised now, and what comes."""
+
+    @_abc_1.abstractmethod
+    def ListShelvings(
+        self,
+        request: _alert_service_pb2.ListShelvingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_alert_service_pb2.ListShelvingsResponse, _abc.Awaitable[_alert_service_pb2.ListShelvingsResponse]]:
+        """Lists the shelvings that are in force, the one that ends first at the front."""
+
+    @_abc_1.abstractmethod
+    def EndShelving(
+        self,
+        request: _alert_service_pb2.EndShelvingRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_alert_service_pb2.Shelving, _abc.Awaitable[_alert_service_pb2.Shelving]]:
+        """Ends a shelving before its time: what it set aside is raised again."""
 
 def add_AlertServiceServicer_to_server(servicer: AlertServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
