@@ -6,6 +6,7 @@ import re
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from mesh.errors import PermissionDenied, Unauthenticated
@@ -129,7 +130,8 @@ class Grant:
         roles: every role of the caller, of which the identity acts in one; empty: the certificate's alone.
         person: who is behind an authority's or system's identity; empty: not said.
         token_id: of the token that says so; empty: there is none, the certificate's role does.
-        machine: identity path of the machine that carries the token; empty: there is none.
+        machine: identity path of who carries the token, by certificate; empty: there is none.
+        expires: when the token ends, in UTC; none: there is none.
         taken: rights without which the call would have been refused, taken by breaking the glass.
     """
 
@@ -139,6 +141,7 @@ class Grant:
     person: str = ""
     token_id: str = ""
     machine: str = ""
+    expires: datetime | None = None
     taken: frozenset[str] = frozenset()
 
 

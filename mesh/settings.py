@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_or
 
 import pydantic
 
+from mesh.access.settings import TokenSettings
 from mesh.secrecy import mask_text
 from mesh.tls import TlsFiles
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 PREFIX = "ARGO_"
 
 
-class ServiceSettings(pydantic.BaseModel):
+class ServiceSettings(TokenSettings):
     """What every service can be told. Immutable; a service adds its own fields in a subclass."""
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)

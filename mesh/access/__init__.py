@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from mesh.access.matrix import Caller, Matrix, Row, load, matrix
+from mesh.access.settings import TokenSettings
 
-__all__ = ["Caller", "Matrix", "Row", "load", "matrix"]
+__all__ = ["Caller", "Matrix", "Row", "TokenSettings", "load", "matrix"]

@@ -69,17 +69,25 @@ class Caller:
 class Matrix:
     """Rows by full method name (``/package.Service/Method``)."""
 
-    def __init__(self, rows: Mapping[str, Row], roles: Mapping[str, Grant], purposes: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        rows: Mapping[str, Row],
+        roles: Mapping[str, Grant],
+        purposes: Mapping[str, str],
+        carriers: tuple[str, ...] = (),
+    ) -> None:
         """Takes what was read.
 
         Args:
             rows: by full method name.
             roles: what each role brings with it.
             purposes: the regime of each, ``"led"`` or ``"gdpr"``.
+            carriers: machines that may carry the token of somebody else.
         """
         self.rows = rows
         self.roles = roles
         self.purposes = purposes
+        self.carriers = carriers
 
     @property
     def rights(self) -> frozenset[str]:
@@ -162,7 +170,8 @@ def load(text: str) -> Matrix:
         for service, methods in document["methods"].items()
         for method, values in methods.items()
     }
-    return Matrix(MappingProxyType(rows), MappingProxyType(roles), MappingProxyType(purposes))
+    carriers = tuple(_known(document["tokens"]["carriers"], {}, "tokens", also=_is_machine))
+    return Matrix(MappingProxyType(rows), MappingProxyType(roles), MappingProxyType(purposes), carriers)
 
 
 def _row(place: str, values: Mapping[str, Any], document: Mapping[str, Any], groups: Mapping[str, list[str]]) -> Row:

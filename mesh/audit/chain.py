@@ -88,14 +88,15 @@ class ChainWalk:
         head: the newest entry that was found whole; number 0 of an empty log.
     """
 
-    def __init__(self, anchor: Anchor | None = None) -> None:
+    def __init__(self, *anchors: Anchor | None) -> None:
         """Begins before the first entry.
 
         Args:
-            anchor: an earlier head, kept elsewhere; the log must still hold it.
+            anchors: earlier heads, kept elsewhere; the log must still hold them.
         """
         self.head = Anchor(0, GENESIS)
-        self._anchor = anchor
+        self._anchors = {anchor.sequence: anchor.hash for anchor in anchors if anchor is not None}
+        self._held = 0
         self._last: Place | None = None
         self._finding: Finding | None = None
 
@@ -122,9 +123,9 @@ class ChainWalk:
 
     def finish(self) -> Finding | None:
         """The first fault, after the last row: none if the chain is whole and holds the anchor."""
-        anchor = self._anchor
-        if self._finding is None and anchor is not None and self.head.sequence < anchor.sequence:
-            said = f"the log ends before entry {anchor.sequence}, which the anchor names"
+        newest = max(self._anchors, default=0)
+        if self._finding is None and self.head.sequence < newest:
+            said = f"the log ends before entry {newest}, which the anchor names"
             return self._found(self.head.sequence + 1, Fault.MISSING, said)
         return self._finding
 
@@ -151,8 +152,12 @@ class ChainWalk:
             return Fault.CHANGED, "its content does not give its hash"
         if previous != self.head.hash:
             return Fault.OUT_OF_PLACE, "it does not follow the entry before it: one of the two was put in later"
-        if self._anchor is not None and row["sequence"] == self._anchor.sequence and own != self._anchor.hash:
-            return Fault.CHANGED, "its hash is not that of the anchor: the chain up to here was written anew"
+        anchored = self._anchors.get(row["sequence"], own)
+        if own != anchored:
+            since = f"after entry {self._held}, up to here" if self._held else "up to here"
+            return Fault.CHANGED, f"its hash is not that of the anchor: the chain {since} was written anew"
+        if row["sequence"] in self._anchors:
+            self._held = row["sequence"]
         return None
 
     def _found(self, sequence: int, fault: Fault, explanation: str, row: Mapping[str, Any] | None = None) -> Finding:

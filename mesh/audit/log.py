@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -11,6 +11,7 @@ import asyncpg
 from mesh.audit.chain import Anchor, ChainWalk, Finding
 from mesh.audit.entries import GENESIS, AuditEntry, AuditRecord, check_entry
 from mesh.errors import StartupError, Unavailable
+from mesh.identity import current_grant
 from mesh.postgres import UNAVAILABLE, Phase, Pool, load_queries
 from mesh.postgres import migrate as _migrate
 
@@ -71,6 +72,7 @@ class AuditLog:
             Unavailable: it cannot be written; what was asked for must be refused.
         """
         check_entry(entry)
+        entry = _with_grant(entry)
         try:
             if connection is not None:
                 return await _append(connection, entry)
@@ -90,6 +92,16 @@ class AuditLog:
         async with self._reading() as connection:
             row = await connection.fetchrow(_QUERIES["get_head"])
             return (row["sequence"], row["hash"]) if row is not None else (0, GENESIS)
+
+    async def hash_of(self, sequence: int) -> bytes | None:
+        """The hash of an entry, 32 bytes, as it is stored; none: there is no such entry.
+
+        Raises:
+            Unavailable: the log cannot be read.
+        """
+        async with self._reading() as connection:
+            value = await connection.fetchval(_QUERIES["get_hash"], sequence)
+            return bytes(value) if value is not None else None
 
     async def verify(self, *, anchor: tuple[int, bytes] | None = None) -> int | None:
         """Walks the whole chain.
@@ -137,6 +149,18 @@ class AuditLog:
                 yield connection
         except UNAVAILABLE as error:
             raise Unavailable("the audit log cannot be read", reason="AUDIT_UNAVAILABLE") from error
+
+
+def _with_grant(entry: AuditEntry) -> AuditEntry:
+    """The entry with what is known beside the name of who acts: token, machine, an authority's person, broken glass."""
+    grant = current_grant()
+    said = [
+        f"person {grant.person}" if grant.person and not entry.who.endswith(grant.person) else "",
+        f"token {grant.token_id} by way of {grant.machine}" if grant.token_id else "",
+        f"right {', '.join(sorted(grant.taken))} by breaking the glass" if grant.taken else "",
+    ]
+    said = [part for part in said if part]
+    return replace(entry, why=f"{entry.why} ({'; '.join(said)})") if said else entry
 
 
 async def verify(pool: Pool) -> int | None:

@@ -12,6 +12,7 @@ from mesh.local.commands.demo import demo
 from mesh.local.commands.models import models
 from mesh.local.commands.redact import redact
 from mesh.local.commands.score import score_command
+from mesh.local.commands.token import token
 from mesh.local.commands.track import track
 from mesh.local.commands.up import up
 
@@ -29,7 +30,7 @@ def main() -> None:
     """ARGO on this machine: the real services as processes, every picture masked before anyone sees it."""
 
 
-for command in (up, demo, redact, track, score_command, models, audit_group):
+for command in (up, demo, redact, track, score_command, models, audit_group, token):
     main.add_command(command)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from mesh.local.issuer import LocalIssuer
 from mesh.local.ports import LOOPBACK
 
 if TYPE_CHECKING:
@@ -119,6 +120,7 @@ class Environments:
             "ARGO_TLS_CERTIFICATE": str(files.certificate),
             "ARGO_TLS_KEY": str(files.key),
             "ARGO_TLS_CA": str(files.ca),
+            **LocalIssuer(self._state.issuer).settings,
         }
 
     def _registry(self) -> dict[str, str]:

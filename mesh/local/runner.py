@@ -32,8 +32,10 @@ _GRACE_SECONDS: Final = 20.0
 _NOBODY: Final = "tls://127.0.0.1:1"
 """The bus of a mesh that has none: services connect in the background and go on without."""
 
-PEOPLE: Final = ("administrator/local", "supervisor/second", "operator/local", "authority/polizia-locale")
-"""Identities that get a certificate, for the command line and for the clients that one writes."""
+PEOPLE: Final = (
+    "administrator/local", "supervisor/second", "operator/local", "authority/polizia-locale", "system/local",
+)  # fmt: skip
+"""Identities that get a certificate, for the command line and for clients; ``system/local`` carries tokens."""
 
 
 class LocalMesh:

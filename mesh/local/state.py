@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 MIN_FREE_BYTES: Final = 256 * 1024 * 1024
 """With less than this on the disk the databases would stop within minutes."""
 
+ISSUER_FOLDER: Final = "issuer"
+
 RECORDING_KEY_BYTES: Final = 32
 """AES-256."""
 
@@ -49,6 +51,11 @@ class StateFolder:
     def logs(self) -> Path:
         """Folder of the processes' logs."""
         return self.path / "logs"
+
+    @property
+    def issuer(self) -> Path:
+        """Folder of the small provider of tokens."""
+        return self.path / ISSUER_FOLDER
 
     @property
     def recordings(self) -> Path:

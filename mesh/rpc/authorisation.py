@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from mesh import identity
-from mesh.access import Caller, Matrix, matrix
+from mesh.access import Caller, TokenSettings, matrix
 from mesh.errors import PermissionDenied, Unauthenticated
 
 if TYPE_CHECKING:
     import grpc
 
+    from mesh.access.tokens import TokenVerifier
     from mesh.rpc.interceptors import Call
 
 log = structlog.get_logger()
@@ -25,13 +26,35 @@ RightsTaken = Callable[[Sequence[identity.Identity]], Awaitable[frozenset[str]]]
 """The rights that somebody, known by its identities, has taken by breaking the glass."""
 
 
-class Authorisation:
-    """Layer: admits by the permission matrix. A method that has no row there is refused."""
+def token_verifier(settings: TokenSettings) -> TokenVerifier | None:
+    """What verifies tokens, as a service is told; none where it accepts none."""
+    if settings.oidc_issuer is None:
+        return None
+    # Imported only where tokens are accepted.
+    from mesh.access.tokens import TokenVerifier
 
-    def __init__(self, trust_domain: str, permissions: Matrix | None = None) -> None:
-        """Takes the trust domain of the callers, and the matrix; that of the release if none is given."""
+    return TokenVerifier.of(settings, matrix())
+
+
+class Authorisation:
+    """Layer: admits by the permission matrix. A method that has no row there is refused.
+
+    The peer always shows a certificate. Where it carries a token (metadata ``authorization: Bearer …``), the token's
+    person is the caller, and the peer is kept on record as the machine.
+    """
+
+    def __init__(self, trust_domain: str, tokens: TokenVerifier | None = None, *, required: bool = False) -> None:
+        """Takes what it decides by.
+
+        Args:
+            trust_domain: of the callers' certificates.
+            tokens: verifies them; none: none are accepted.
+            required: whether people and other systems must show one.
+        """
         self._trust_domain = trust_domain
-        self._matrix = permissions or matrix()
+        self._matrix = matrix()
+        self._tokens = tokens
+        self._required = required
         self._opened: dict[str, tuple[str, ...]] = {}
         self._rights_taken: RightsTaken | None = None
 
@@ -50,23 +73,36 @@ class Authorisation:
 
     @asynccontextmanager
     async def __call__(self, call: Call) -> AsyncIterator[None]:
-        """Makes the caller the current identity of the handler.
+        """Makes the caller the current identity of the handler. A stream ends with the token that it was opened with.
 
         Raises:
-            Unauthenticated: the certificate carries no identity.
+            Unauthenticated: the certificate carries no identity, or the token is not good.
             PermissionDenied: the identity is of another trust domain, or may not call the method.
-            Unavailable: whether it has broken the glass cannot be told now.
+            Unavailable: it cannot be told now who it is, or whether it has broken the glass.
         """
         peer = identity.identify(_alternative_names(call.context), self._trust_domain)
         structlog.contextvars.bind_contextvars(principal=peer.principal)
-        caller = self._matrix.by_certificate(peer)
         try:
+            caller = await self._caller(peer, call)
             acting, caller = await self._admit(caller, call.method)
         except PermissionDenied as error:
             log.warning("access.refused", method=call.method, reason=error.reason)
             raise
+        if caller.grant.token_id:
+            structlog.contextvars.bind_contextvars(principal=acting.principal, machine=peer.principal)
+        call.ends = caller.grant.expires
         with identity.acting_as(acting, replace(caller.grant, taken=caller.taken)):
             yield
+
+    async def _caller(self, peer: identity.Identity, call: Call) -> Caller:
+        scheme, _, token = call.metadata.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            if self._tokens is None:
+                raise Unauthenticated("no tokens are accepted here", reason="TOKENS_NOT_ACCEPTED")
+            return await self._tokens.verify(token.strip(), peer)
+        if self._required and peer.kind in self._matrix.roles and self._patterns(call.method) is None:
+            raise Unauthenticated("a token is required beside the certificate", reason="TOKEN_REQUIRED")
+        return self._matrix.by_certificate(peer)
 
     async def _admit(self, caller: Caller, method: str) -> tuple[identity.Identity, Caller]:
         try:
@@ -80,11 +116,13 @@ class Authorisation:
         return self._decide(caller, method), caller
 
     def _decide(self, caller: Caller, method: str) -> identity.Identity:
-        patterns = self._opened.get(method) or self._opened.get(method.rsplit("/", 1)[0] + "/*")
-        peer = caller.identities[0]
+        patterns, peer = self._patterns(method), caller.identities[0]
         if patterns is not None and any(fnmatchcase(peer.path, pattern) for pattern in patterns):
             return peer
         return self._matrix.admit(caller, method)
+
+    def _patterns(self, method: str) -> tuple[str, ...] | None:
+        return self._opened.get(method) or self._opened.get(method.rsplit("/", 1)[0] + "/*")
 
 
 def _alternative_names(context: grpc.aio.ServicerContext[Any, Any]) -> list[str]:

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import grpc
@@ -25,7 +26,7 @@ import structlog
 from grpc_status import rpc_status
 
 from mesh import tracing
-from mesh.errors import ArgoError, DeadlineExceeded, Unavailable
+from mesh.errors import ArgoError, DeadlineExceeded, Unauthenticated, Unavailable
 from mesh.rpc.status import to_status
 
 log = structlog.get_logger()
@@ -47,6 +48,7 @@ class Call:
         metadata: of the request, text values only.
         request_id: from the caller, or a new one.
         error: what the RPC was refused or failed with.
+        ends: when the caller's token ends, and a stream with it; none: never.
     """
 
     method: str
@@ -55,6 +57,7 @@ class Call:
     metadata: Mapping[str, str] = field(default_factory=dict)
     request_id: str = ""
     error: ArgoError | None = None
+    ends: datetime | None = None
 
 
 Layer = Callable[[Call], AbstractAsyncContextManager[None]]
@@ -88,7 +91,7 @@ class LayeredInterceptor(grpc.aio.ServerInterceptor):
             async with AsyncExitStack() as stack:
                 for layer in self._layers:
                     await stack.enter_async_context(layer(call))
-                return await _run(behaviour, request, context)
+                return await _run(behaviour, request, context, call)
 
         make: Any = getattr(grpc, f"{kind}_rpc_method_handler")
         wrapped: grpc.RpcMethodHandler[Any, Any] = make(
@@ -97,14 +100,33 @@ class LayeredInterceptor(grpc.aio.ServerInterceptor):
         return wrapped
 
 
-async def _run(behaviour: Callable[[Any, Any], Any], request: Any, context: Any) -> Any:
+async def _run(behaviour: Callable[[Any, Any], Any], request: Any, context: Any, call: Call) -> Any:
     answer = behaviour(request, context)
     if not inspect.isasyncgen(answer):
         return await answer
     async with aclosing(answer):
-        async for message in answer:
+        async for message in answer if call.ends is None else _until(call.ends, answer):
             await context.write(message)
     return None
+
+
+async def _until(ends: datetime, messages: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    """The messages up to that time. A write is never cut off: grpc could not tell the caller why after that."""
+    loop = asyncio.get_running_loop()
+    limit = loop.time() + (ends - datetime.now(UTC)).total_seconds()
+    while loop.time() < limit:
+        patience = asyncio.timeout_at(limit)
+        try:
+            async with patience:
+                message = await anext(messages)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            if not patience.expired():
+                raise
+            break
+        yield message
+    raise Unauthenticated("the token has expired: go on with a new one", reason="TOKEN_EXPIRED")
 
 
 class RequestLog:

@@ -12,7 +12,7 @@ from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
 from mesh.http import port_in_use
-from mesh.rpc.authorisation import Authorisation, RightsTaken
+from mesh.rpc.authorisation import Authorisation, RightsTaken, token_verifier
 from mesh.rpc.interceptors import (
     DeadlineCap,
     LayeredInterceptor,
@@ -69,7 +69,8 @@ class GrpcServer:
         """
         self._settings = settings
         self._watch = TlsWatch(settings.tls)
-        self._authorisation = Authorisation(settings.trust_domain)
+        self.tokens = token_verifier(settings)
+        self._authorisation = Authorisation(settings.trust_domain, self.tokens, required=settings.oidc_required)
         self._authorisation.open({"/grpc.health.v1.Health/*": ("*/*",), f"/{_REFLECTION}/*": ("*/*",)})
         layers = (
             RequestLog(metrics),

@@ -1,6 +1,9 @@
 -- name: get_head
 SELECT sequence, hash FROM audit_entries ORDER BY sequence DESC LIMIT 1
 
+-- name: get_hash
+SELECT hash FROM audit_entries WHERE sequence = $1
+
 -- name: append_entry
 SELECT sequence, recorded_at, previous_hash, hash FROM append_audit_entry($1, $2, $3, $4, $5, $6)
 

@@ -54,12 +54,53 @@ securityContext:
 - name: ARGO_OTLP_ENDPOINT
   value: {{ . | quote }}
 {{- end }}
+{{- with $values.oidc }}
+{{- if .issuer }}
+- name: ARGO_OIDC_ISSUER
+  value: {{ .issuer | quote }}
+- name: ARGO_OIDC_AUDIENCE
+  value: {{ .audience | quote }}
+{{- with .jwksUrl }}
+- name: ARGO_OIDC_JWKS_URL
+  value: {{ . | quote }}
+{{- end }}
+- name: ARGO_OIDC_REQUIRED
+  value: {{ .required | quote }}
+- name: ARGO_OIDC_NAME_CLAIM
+  value: {{ .claims.name | quote }}
+- name: ARGO_OIDC_ROLES_CLAIM
+  value: {{ .claims.roles | quote }}
+- name: ARGO_OIDC_TENANT_CLAIM
+  value: {{ .claims.tenant | quote }}
+- name: ARGO_OIDC_PURPOSES_CLAIM
+  value: {{ .claims.purposes | quote }}
+- name: ARGO_OIDC_RIGHTS_CLAIM
+  value: {{ .claims.rights | quote }}
+{{- with .roleMap }}
+- name: ARGO_OIDC_ROLE_MAP
+  value: {{ include "argo.pairs" . | quote }}
+{{- end }}
+{{- with .tenants }}
+- name: ARGO_OIDC_TENANTS
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
 - name: ARGO_TRACE_SAMPLE_RATIO
   value: {{ $values.tracing.sampleRatio | quote }}
 - name: ARGO_DRAIN_DELAY_SECONDS
   value: {{ $values.shutdown.drainDelaySeconds | quote }}
 - name: ARGO_SHUTDOWN_GRACE_SECONDS
   value: {{ $values.shutdown.graceSeconds | quote }}
+{{- end -}}
+
+{{/* A map as key=value pairs, in the order of the keys. */}}
+{{- define "argo.pairs" -}}
+{{- $pairs := list -}}
+{{- range $key, $value := . -}}
+{{- $pairs = append $pairs (printf "%s=%s" $key $value) -}}
+{{- end -}}
+{{- join "," $pairs -}}
 {{- end -}}
 
 {{/* A variable whose value is a key of a Secret that the chart does not own. */}}

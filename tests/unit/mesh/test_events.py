@@ -9,7 +9,8 @@ LEVELS = {"debug", "info", "warning", "error", "exception"}
 
 
 def _sources() -> list[Path]:
-    return sorted(source for folder in (".", "rpc", "audit") for source in (ROOT / "mesh" / folder).glob("*.py"))
+    folders = (".", "access", "audit", "rpc")
+    return sorted(source for folder in folders for source in (ROOT / "mesh" / folder).glob("*.py"))
 
 
 def _logged() -> dict[str, str]:

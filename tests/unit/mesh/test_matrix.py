@@ -23,6 +23,8 @@ supervisor = { rights = ["deferred"], purposes = ["security"] }
 people = ["operator", "supervisor"]
 [tenants]
 welcome = ["argo.kept.v1"]
+[tokens]
+carriers = ["system"]
 [methods."argo.test.v1.ClipService"]
 ReadClip.callers = ["supervisor", "service/alerting"]
 ReadClip.right = "deferred"
