@@ -42,8 +42,9 @@ async def compose(application: lifecycle.Application[AlertingSettings]) -> None:
     application.spawn("events", parts.consumers.consume_events(bus))
     application.spawn("observations", parts.consumers.consume_observations(bus))
     application.spawn("health", parts.consumers.consume_health(bus))
-    application.spawn("flows", parts.flows.consumer.consume(bus))
     application.spawn("timekeeper", parts.alarms.timekeeper.run(settings.due_seconds))
+    for name, task in parts.flows.tasks(bus, RegistryClient(registry)).items():
+        application.spawn(name, task)
     application.spawn("upkeep", parts.upkeep.run(settings.erasure_seconds))
     application.spawn("break-glass", parts.oversight.break_glass.remind(settings.erasure_seconds))
     application.on_drain("watches", parts.signal.close)

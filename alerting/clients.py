@@ -12,6 +12,7 @@ import grpc
 
 from alerting.contracts import display_name
 from alerting.domain.board import Place, Refusal, Session, SessionState
+from alerting.domain.flows.places import Site
 from alerting.domain.holds import HeldInterval
 from argo.anonymizer.v1 import live_view_service_pb2, live_view_service_pb2_grpc
 from argo.camera_gateway.v1 import gateway_service_pb2, gateway_service_pb2_grpc
@@ -64,6 +65,29 @@ class RegistryClient:
                 async for site in self._pages("Sites")
                 if site.HasField("location")
             }
+
+    async def list_counting_places(self) -> list[Site]:
+        """Every line and zone with its names and where it is."""
+        with _translated():
+            sites = {site.name: site async for site in self._pages("Sites")}
+            devices = {device.name: device.site async for device in self._pages("Devices")}
+            places = []
+            for collection in ("Lines", "Zones"):
+                async for item in self._pages(collection, parent="devices/-/optics/-"):
+                    optic = item.name.rsplit("/", 2)[0]
+                    site = sites.get(devices.get(optic.split("/optics/")[0], ""))
+                    places.append(
+                        Site(
+                            place=item.name,
+                            optic=optic,
+                            site=site.name if site is not None else "",
+                            display_name=display_name(item.display_name),
+                            site_display_name=display_name(site.display_name) if site is not None else "",
+                            latitude=site.location.latitude if site is not None else None,
+                            longitude=site.location.longitude if site is not None else None,
+                        )
+                    )
+            return places
 
     async def _pages(self, collection: str, **fields: str) -> AsyncIterator[Any]:
         method = getattr(self._stub, f"List{collection}")

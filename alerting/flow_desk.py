@@ -1,4 +1,4 @@
-"""The city's own systems read counts here: cells of the grid, exact, and on record."""
+"""Counts are read here, as cells of the grid: exact and on record, or as they are published for everybody."""
 
 from __future__ import annotations
 
@@ -6,22 +6,52 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar
 
 from alerting.domain import tokens
 from alerting.domain.audience import Audience
 from alerting.domain.flows import grid
-from alerting.domain.flows.cells import Cell, Key
+from alerting.domain.flows.cells import Key
 from alerting.domain.flows.marks import Mark, question_of
-from alerting.domain.retention import RETENTION
 from alerting.records import Records
 from alerting.signals import ChangeSignal
-from alerting.store.cells import CellStore, Grid, Targets
+from alerting.store.cells import Grid, Targets
 from mesh.errors import Unavailable
 
 _WATCH_PAGE: Final = 200
-SETTLING: Final = timedelta(seconds=30)
-"""An interval is complete when its last report has had this long to come: one of ten seconds, and the road."""
+
+
+class Keyed(Protocol):
+    """A cell, exact or published."""
+
+    @property
+    def key(self) -> Key:
+        """Which cell; the order of lists."""
+        ...
+
+
+C = TypeVar("C", bound=Keyed)
+C_co = TypeVar("C_co", bound=Keyed, covariant=True)
+
+
+class Source(Protocol[C_co]):
+    """Where cells come from: ``CellStore`` or ``OpenFlowStore``, which say more."""
+
+    async def targets(self, places: Sequence[str], sites: Sequence[str]) -> Targets:
+        """What some names stand for."""
+        ...
+
+    async def complete(self, now: datetime, step: timedelta) -> datetime:
+        """Cells that end by then are given."""
+        ...
+
+    def kept_since(self, now: datetime) -> datetime:
+        """Cells from then on are given."""
+        ...
+
+    async def list_cells(self, targets: Targets, which: Grid, after: Key | None, limit: int) -> Sequence[C_co]:
+        """A page of cells, in the order of their keys."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -47,23 +77,23 @@ class Question:
 
 
 @dataclass(frozen=True)
-class Update:
+class Update(Generic[C]):
     """One message of a watch: a cell that is complete, or a bookmark, and where to go on."""
 
-    cell: Cell | None
+    cell: C | None
     mark: Mark
 
 
-class FlowDesk:
-    """Reads counts. Nothing is handed over that is not on record first.
+class FlowDesk(Generic[C]):
+    """Reads counts. Nothing is handed over that is not on record first, unless it is for everybody.
 
     Every method raises ``Unavailable`` when the database or the audit log does not answer.
     """
 
     def __init__(
         self,
-        store: CellStore,
-        records: Records,
+        store: Source[C],
+        records: Records | None,
         signal: ChangeSignal,
         *,
         bookmark_seconds: float,
@@ -73,7 +103,7 @@ class FlowDesk:
 
         Args:
             store: of the counts.
-            records: the audit log.
+            records: the audit log; none: what the store has is for everybody, and anonymous.
             signal: bounds how many watch at once, and tells that the service stops.
             bookmark_seconds: a watch that has nothing to tell says so this often.
             clock: tells the time, in UTC.
@@ -86,7 +116,7 @@ class FlowDesk:
 
     async def list_cells(
         self, audience: Audience, question: Question, interval: tuple[datetime, datetime], page: tuple[int, str]
-    ) -> tuple[list[Cell], str]:
+    ) -> tuple[list[C], str]:
         """A page of cells, in the order of place and time, and the token of the next one.
 
         Args:
@@ -101,16 +131,16 @@ class FlowDesk:
         """
         step = grid.checked(question.granularity)
         first, last = grid.span(*interval, step)
-        last = min(last, self._complete(step))
+        last = min(last, await self._complete(step))
         limit = tokens.page_size(page[0])
         after = Mark.read(page[1], question.mark, "page_token").key if page[1] else None
         targets = await self._store.targets(question.places, question.sites)
-        cells = await self._store.list_cells(targets, Grid(first, last, step), after, limit + 1)
-        more, cells = len(cells) > limit, cells[:limit]
-        await self._records.reading(audience, _extent(question, first, last, cells), question.reason)
+        found = await self._store.list_cells(targets, Grid(first, last, step), after, limit + 1)
+        more, cells = len(found) > limit, list(found[:limit])
+        await self._record(audience, question, f"{len(cells)}, {_extent(question, first, last)}")
         return cells, Mark(question.mark, cells[-1].key).token if more else ""
 
-    async def watch(self, audience: Audience, question: Question, resume_token: str) -> AsyncGenerator[Update]:
+    async def watch(self, audience: Audience, question: Question, resume_token: str) -> AsyncGenerator[Update[C]]:
         """Streams cells as they become complete: those of one interval in the order of places, then the next interval.
 
         No more than a page is held for a reader who is slow.
@@ -122,13 +152,13 @@ class FlowDesk:
             Unavailable: the service stops (``SHUTTING_DOWN``); go on with the last token.
         """
         step = grid.checked(question.granularity)
-        mark = Mark(question.mark, Key("", self._complete(step)))
+        mark = Mark(question.mark, Key("", await self._complete(step)))
         if resume_token:
             mark = Mark.read(resume_token, question.mark, "resume_token")
-            mark.check_kept(self._clock() - RETENTION, self._clock())
+            mark.check_kept(self._store.kept_since(self._clock()), self._clock())
         await self._store.targets(question.places, question.sites)
         with self._signal.subscribe() as stirred:
-            await self._records.reading(audience, f"flows, watch, {describe(question)}", question.reason)
+            await self._record(audience, question, f"watch, {describe(question)}")
             while not self._signal.closed:
                 stirred.clear()
                 async for update in self._catch_up(question, mark, step):
@@ -137,9 +167,9 @@ class FlowDesk:
                 await _pause(stirred, self._bookmark_seconds)
         raise Unavailable("the service stops: go on elsewhere", reason="SHUTTING_DOWN", retry_after=1.0)
 
-    async def _catch_up(self, question: Question, mark: Mark, step: timedelta) -> AsyncIterator[Update]:
+    async def _catch_up(self, question: Question, mark: Mark, step: timedelta) -> AsyncIterator[Update[C]]:
         """What is complete after a mark, then a bookmark."""
-        complete = self._complete(step)
+        complete = await self._complete(step)
         start, after = mark.key.start, mark.key if mark.key.place else None
         # A place that came to be since the watch began is watched too.
         targets = await self._store.targets(question.places, question.sites)
@@ -149,18 +179,21 @@ class FlowDesk:
             after = None
         yield Update(None, Mark(question.mark, Key("", max(start, complete))))
 
-    async def _cells(self, targets: Targets, which: Grid, after: Key | None) -> AsyncIterator[Cell]:
+    async def _cells(self, targets: Targets, which: Grid, after: Key | None) -> AsyncIterator[C]:
         while True:
-            page: Sequence[Cell] = await self._store.list_cells(targets, which, after, _WATCH_PAGE)
+            page = await self._store.list_cells(targets, which, after, _WATCH_PAGE)
             for cell in page:
                 yield cell
             if len(page) < _WATCH_PAGE:
                 return
             after = page[-1].key
 
-    def _complete(self, step: timedelta) -> datetime:
-        """Cells that end by then are complete."""
-        return grid.floor(self._clock() - SETTLING, step)
+    async def _complete(self, step: timedelta) -> datetime:
+        return await self._store.complete(self._clock(), step)
+
+    async def _record(self, audience: Audience, question: Question, what: str) -> None:
+        if self._records is not None:
+            await self._records.reading(audience, f"flows, {what}", question.reason)
 
 
 def describe(question: Question) -> str:
@@ -169,8 +202,8 @@ def describe(question: Question) -> str:
     return f"{which}, by {question.granularity // timedelta(minutes=1)} minutes"
 
 
-def _extent(question: Question, first: datetime, last: datetime, cells: Sequence[Cell]) -> str:
-    return f"flows, {len(cells)}, {describe(question)}, {first.isoformat()} to {last.isoformat()}"
+def _extent(question: Question, first: datetime, last: datetime) -> str:
+    return f"{describe(question)}, {first.isoformat()} to {last.isoformat()}"
 
 
 async def _pause(stirred: asyncio.Event, seconds: float) -> None:

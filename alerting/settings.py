@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Literal
 
 import pydantic
 
@@ -38,6 +39,12 @@ class AlertingSettings(ServiceSettings):
     )
     group_seconds: float = pydantic.Field(
         30.0, ge=0, description="events of one rule and place within this time of each other are one alert"
+    )
+    open_flow_minutes: Literal[5, 15, 60] = pydantic.Field(
+        5, description="length of the intervals of what is published for everybody; longer ones withhold less"
+    )
+    open_flow_grace_seconds: float = pydantic.Field(
+        120.0, ge=30, description="how long a published interval waits for late counts; what comes later is left out"
     )
     flow_relative_error: float | None = pydantic.Field(
         None,

@@ -23,7 +23,7 @@ from mesh.identity import current_identity
 class FlowServicer(v1_grpc.FlowServiceServicer):
     """``argo.alerting.v1.FlowService``."""
 
-    def __init__(self, desk: FlowDesk, metrics: Metrics, relative_error: float | None) -> None:
+    def __init__(self, desk: FlowDesk[Cell], metrics: Metrics, relative_error: float | None) -> None:
         """Takes the desk, the metrics, and one standard error of the detector's counts as a share of them, if known."""
         self._desk = desk
         self._metrics = metrics
@@ -31,18 +31,18 @@ class FlowServicer(v1_grpc.FlowServiceServicer):
 
     async def ListFlows(self, request: v1.ListFlowsRequest, _context: Any) -> v1.ListFlowsResponse:  # noqa: N802 - the contract's name
         """See the contract."""
-        question = _question(request)
+        question = question_of(request)
         page = (request.page_size, request.page_token)
-        cells, token = await self._desk.list_cells(_audience(), question, interval_of(request), page)
+        cells, token = await self._desk.list_cells(audience(), question, interval_of(request), page)
         return v1.ListFlowsResponse(
             flows=[flow_message(cell, self._relative_error) for cell in cells], next_page_token=token
         )
 
     async def WatchFlows(self, request: v1.WatchFlowsRequest, _context: Any) -> AsyncIterator[v1.WatchFlowsResponse]:  # noqa: N802 - the contract's name
         """See the contract."""
-        question = _question(request)
+        question = question_of(request)
         with self._metrics.watches.track_inprogress():
-            async for update in self._desk.watch(_audience(), question, request.resume_token):
+            async for update in self._desk.watch(audience(), question, request.resume_token):
                 response = v1.WatchFlowsResponse(resume_token=update.mark.token)
                 if update.cell is None:
                     response.bookmark.SetInParent()
@@ -63,7 +63,7 @@ def flow_message(cell: Cell, relative_error: float | None) -> v1.Flow:
         place=key.place,
         object_class=object_class_pb2.ObjectClass.ValueType(key.object_class),
         start_time=contracts.timestamp(key.start),
-        interval=_duration(cell.interval),
+        interval=duration(cell.interval),
         coverage=cell.coverage,
         to_place=key.to_place,
     )
@@ -117,17 +117,24 @@ def places_of(request: v1.ListFlowsRequest | v1.WatchFlowsRequest) -> tuple[tupl
     return places, sites
 
 
-def _question(request: v1.ListFlowsRequest | v1.WatchFlowsRequest) -> Question:
-    reason = contracts.text_of(request.reason, "reason", required=True)
+def question_of(request: v1.ListFlowsRequest | v1.WatchFlowsRequest, *, reason_required: bool = True) -> Question:
+    """What is asked for.
+
+    Raises:
+        InvalidArgument: a part of it is wrong.
+    """
+    reason = contracts.text_of(request.reason, "reason", required=reason_required)
     places, sites = places_of(request)
     return Question(places, sites, contracts.duration_of(request, "granularity"), reason)
 
 
-def _audience() -> Audience:
+def audience() -> Audience:
+    """Who calls."""
     return Audience(current_identity().path)
 
 
-def _duration(span: timedelta) -> Duration:
+def duration(span: timedelta) -> Duration:
+    """A length of time."""
     value = Duration()
     value.FromTimedelta(span)
     return value

@@ -167,3 +167,69 @@ FROM cells JOIN covered USING (target, start)
 WHERE (target, start, object_class, to_place) > ($7, $8, $9::smallint, $10::text)
 ORDER BY target, start, object_class, to_place
 LIMIT $11
+
+-- name: register_flow_places
+-- What the registry says; a place that it no longer has stays with what was counted there.
+INSERT INTO flow_places (place, optic, site, registered, display_name, site_display_name, latitude, longitude)
+SELECT place, optic, site, true, display_name, site_display_name, latitude, longitude
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::float8[]) AS places (
+    place, optic, site, display_name, site_display_name, latitude, longitude
+)
+ORDER BY place
+ON CONFLICT (place) DO UPDATE SET
+    site = excluded.site, registered = true, display_name = excluded.display_name,
+    site_display_name = excluded.site_display_name, latitude = excluded.latitude, longitude = excluded.longitude
+WHERE (flow_places.site, flow_places.registered, flow_places.display_name, flow_places.site_display_name, flow_places.latitude,
+        flow_places.longitude)
+    IS DISTINCT FROM (excluded.site, true, excluded.display_name, excluded.site_display_name, excluded.latitude, excluded.longitude)
+
+-- name: describe_flow_places
+SELECT place, optic, site, display_name, site_display_name, latitude, longitude FROM flow_places WHERE place = ANY ($1::text[])
+
+-- name: find_open_places
+-- As find_flow_places, of what the registry knows: whether a place is in the list never depends on what was counted.
+SELECT place, optic, site
+FROM flow_places
+WHERE registered AND ((cardinality($1::text[]) = 0 AND cardinality($2::text[]) = 0) OR place = ANY ($1) OR site = ANY ($2))
+ORDER BY place
+
+-- name: begin_open_flows
+INSERT INTO open_flow_head (next_time) VALUES ($1) ON CONFLICT (one) DO NOTHING
+
+-- name: get_open_head
+SELECT
+    (SELECT min(start_time) FROM open_flow_releases) AS first_time, coalesce((SELECT next_time FROM open_flow_head), $1) AS next_time
+
+-- name: lock_open_head
+SELECT next_time FROM open_flow_head FOR UPDATE
+
+-- name: move_open_head
+UPDATE open_flow_head SET next_time = $1
+
+-- name: write_open_release
+INSERT INTO open_flow_releases (start_time, length, release_time) VALUES ($1, $2, $3)
+
+-- name: list_open_candidates
+SELECT counted.place, counted.object_class, sum(left_to_right)::bigint AS left_to_right, sum(right_to_left)::bigint AS right_to_left,
+    sum(measured)::bigint AS measured, sum(speed_sum)::float8 AS speed_sum, sum(present_seconds)::float8 AS present_seconds,
+    max(places.area_square_metres) AS area, (
+        SELECT coalesce(sum(least(analysed_seconds, 60)), 0)::float8 FROM flow_coverage
+        WHERE flow_coverage.optic = places.optic AND minute >= $1 AND minute < $2
+    ) AS analysed_seconds
+FROM flow_minutes AS counted JOIN flow_places AS places USING (place)
+WHERE counted.minute >= $1 AND counted.minute < $2 AND places.registered
+GROUP BY counted.place, counted.object_class, places.optic
+
+-- name: write_open_flow
+INSERT INTO open_flows (
+    start_time, length, place, category, counted, uncertainty, left_to_right, right_to_left, speed, density, coverage
+) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+
+-- name: list_open_flows
+SELECT place, start_time, category, counted, uncertainty, left_to_right, right_to_left, speed, density, coverage
+FROM open_flows
+WHERE place = ANY ($1::text[]) AND start_time >= $2 AND start_time < $3 AND length <= $4
+ORDER BY place, start_time, category
+
+-- name: list_open_releases
+SELECT start_time FROM open_flow_releases WHERE start_time >= $1 AND start_time < $2 AND length <= $3 ORDER BY start_time

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
+from alerting.domain.flows import grid
 from alerting.domain.flows.cells import Cell, Key, Sums
+from alerting.domain.retention import RETENTION
 from alerting.store.database import Database
 from alerting.store.flows import FLOW_QUERIES
 from mesh.errors import NotFound
@@ -39,6 +41,10 @@ class Grid:
     step: timedelta
 
 
+SETTLING: Final = timedelta(seconds=30)
+"""An interval is complete when its last report has had this long to come: one of ten seconds, and the road."""
+
+
 class CellStore:
     """Raises ``Unavailable`` when the database does not answer."""
 
@@ -46,31 +52,16 @@ class CellStore:
         self._database = database
 
     async def targets(self, places: Sequence[str], sites: Sequence[str]) -> Targets:
-        """What some names stand for.
+        """See ``find_targets``; of every place that something was counted at, or that the registry knows."""
+        return await find_targets(self._database, FLOW_QUERIES["find_flow_places"], places, sites)
 
-        Args:
-            places: lines, zones, and sites whose sums are wanted.
-            sites: sites whose lines and zones are wanted, each by itself.
+    async def complete(self, now: datetime, step: timedelta) -> datetime:
+        """Cells that end by then are complete."""
+        return grid.floor(now - SETTLING, step)
 
-        Raises:
-            NotFound: one is not known (``FLOW_PLACE_NOT_FOUND``).
-        """
-        wanted = {name for name in places if not name.startswith("sites/")}
-        summed = {name for name in places if name.startswith("sites/")}
-        rows = await self._database.fetch(FLOW_QUERIES["find_flow_places"], sorted(wanted), sorted({*summed, *sites}))
-        known = {row["place"] for row in rows} | {row["site"] for row in rows}
-        for name in (*places, *sites):
-            if name not in known:
-                raise NotFound(f"nothing is counted at {name}", reason="FLOW_PLACE_NOT_FOUND", metadata={"place": name})
-        every = not places and not sites
-        members = [
-            (row["place"], row["place"], row["optic"])
-            for row in rows
-            if every or row["place"] in wanted or row["site"] in sites
-        ]
-        members += [(row["site"], row["place"], row["optic"]) for row in rows if row["site"] in summed]
-        names, items, optics = zip(*members, strict=True) if members else ((), (), ())
-        return Targets(names, items, optics)
+    def kept_since(self, now: datetime) -> datetime:
+        """Cells that begin before then are erased, or about to be."""
+        return now - RETENTION
 
     async def list_cells(self, targets: Targets, grid: Grid, after: Key | None, limit: int) -> list[Cell]:
         """A page of cells, in the order of place, time, class and the line that was turned to.
@@ -92,3 +83,33 @@ class CellStore:
 def _cell(row: Any, step: timedelta) -> Cell:
     key = Key(row["target"], row["start"], row["object_class"], row["to_place"])
     return Cell(key, step, row["coverage"], Sums(**{name: row[name] for name in _SUMS}))
+
+
+async def find_targets(database: Database, query: str, places: Sequence[str], sites: Sequence[str]) -> Targets:
+    """What some names stand for.
+
+    Args:
+        database: where places are known.
+        query: finds them.
+        places: lines, zones, and sites whose sums are wanted.
+        sites: sites whose lines and zones are wanted, each by itself.
+
+    Raises:
+        NotFound: one is not known (``FLOW_PLACE_NOT_FOUND``).
+    """
+    wanted = {name for name in places if not name.startswith("sites/")}
+    summed = {name for name in places if name.startswith("sites/")}
+    rows = await database.fetch(query, sorted(wanted), sorted({*summed, *sites}))
+    known = {row["place"] for row in rows} | {row["site"] for row in rows}
+    for name in (*places, *sites):
+        if name not in known:
+            raise NotFound(f"nothing is counted at {name}", reason="FLOW_PLACE_NOT_FOUND", metadata={"place": name})
+    every = not places and not sites
+    members = [
+        (row["place"], row["place"], row["optic"])
+        for row in rows
+        if every or row["place"] in wanted or row["site"] in sites
+    ]
+    members += [(row["site"], row["place"], row["optic"]) for row in rows if row["site"] in summed]
+    names, items, optics = zip(*members, strict=True) if members else ((), (), ())
+    return Targets(names, items, optics)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from alerting.domain.flows.places import Site
 from alerting.domain.flows.reports import FlowReport
 from alerting.store.database import Database
 from mesh.postgres import load_queries
@@ -45,3 +48,21 @@ class FlowStore:
             [item.post_encroachment for item in near_missed],
         )  # fmt: skip
         return bool(row["counted"])
+
+    async def register_places(self, places: Sequence[Site]) -> None:
+        """Keeps what the registry says of lines and zones."""
+        await self._database.execute(
+            FLOW_QUERIES["register_flow_places"],
+            [item.place for item in places],
+            [item.optic for item in places],
+            [item.site for item in places],
+            [item.display_name for item in places],
+            [item.site_display_name for item in places],
+            [item.latitude for item in places],
+            [item.longitude for item in places],
+        )
+
+    async def describe_places(self, names: Sequence[str]) -> dict[str, Site]:
+        """What is known of lines and zones, by their names."""
+        rows = await self._database.fetch(FLOW_QUERIES["describe_flow_places"], list(names))
+        return {row["place"]: Site(**dict(row)) for row in rows}

@@ -14,7 +14,8 @@ from alerting.domain.tokens import invalid
 GRANULARITIES: Final = tuple(timedelta(minutes=minutes) for minutes in (5, 15, 60))
 LONGEST: Final = timedelta(days=31)
 """Of one question."""
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""A line of every grid, long before anything was counted."""
 
 
 def checked(granularity: timedelta) -> timedelta:
@@ -30,12 +31,12 @@ def checked(granularity: timedelta) -> timedelta:
 
 def floor(time: datetime, step: timedelta) -> datetime:
     """The last line of the grid at ``time`` or before, in UTC."""
-    return time - (time - _EPOCH) % step
+    return time - (time - EPOCH) % step
 
 
 def ceiling(time: datetime, step: timedelta) -> datetime:
     """The first line of the grid at ``time`` or after, in UTC."""
-    return time + (_EPOCH - time) % step
+    return time + (EPOCH - time) % step
 
 
 def span(start: datetime, end: datetime, step: timedelta) -> tuple[datetime, datetime]:
