@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
@@ -65,6 +66,12 @@ class Database:
         """What PostgreSQL says of the command, for example ``"DELETE 3"``."""
         with _answering():
             return str(await self._open_pool().execute(query, *arguments))
+
+    async def now(self) -> datetime:
+        """The time by PostgreSQL's clock, aware."""
+        with _answering():
+            time: datetime = await self._open_pool().fetchval("SELECT clock_timestamp()")
+            return time
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Any]:

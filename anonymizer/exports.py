@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 EXPORT: Final = "argo.export/1"
 """What kind of statement a manifest is, and its version."""
+
+SOFTWARE: Final = f"argo {importlib.metadata.version('argo')}"
+"""Who makes statements."""
 
 
 class PieceHashes:
@@ -61,7 +65,6 @@ class Export:
         recipient: to whom.
         audit_entry: number of the act in the audit log of the anonymizer.
         exported: when.
-        software: which version of ARGO.
     """
 
     optic: str
@@ -72,7 +75,6 @@ class Export:
     recipient: str
     audit_entry: int
     exported: datetime
-    software: str
 
     def manifest(self, hashes: PieceHashes) -> dict[str, Any]:
         """The statement to be signed."""
@@ -95,7 +97,7 @@ class Export:
             "recipient": self.recipient,
             "audit_entry": self.audit_entry,
             "exported": instant(self.exported),
-            "software": self.software,
+            "software": SOFTWARE,
         }
 
 

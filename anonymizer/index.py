@@ -51,10 +51,13 @@ class SegmentIndex:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def add(self, segments: Sequence[Indexed]) -> None:
-        """Puts segments, with their sizes in bytes, into the index; those that are there already stay as they are."""
-        columns = zip(*(_row(segment, size) for segment, size in segments), strict=True)
-        await self._database.execute(QUERIES["add_segments"], *map(list, columns))
+    async def add(self, segments: Sequence[Indexed], now: datetime) -> None:
+        """Puts segments, with their sizes in bytes, into the index; those that are there already stay as they are.
+
+        Their term is reckoned from their capture, or from `now` where that lies ahead.
+        """
+        columns = zip(*(row_of(segment, size) for segment, size in segments), strict=True)
+        await self._database.execute(QUERIES["add_segments"], *map(list, columns), now)
 
     async def between(
         self, optic: str, start: datetime, end: datetime, now: datetime, holds: Holds
@@ -64,7 +67,7 @@ class SegmentIndex:
         What has outlived its term at `now` is not among them, though it may not be erased yet, unless it is held.
         """
         arguments = (optic, start, end, now, *_held(optic, now, holds))
-        return [_segment(row) for row in await self._database.fetch(QUERIES["segments_between"], *arguments)]
+        return [segment_of(row) for row in await self._database.fetch(QUERIES["segments_between"], *arguments)]
 
     async def stretches(
         self, optic: str, start: datetime, end: datetime, now: datetime, holds: Holds, *, skip: int, most: int
@@ -81,6 +84,7 @@ class IndexWriter:
     Args:
         index: takes them.
         metrics: shows how many wait.
+        clock: the present time, aware.
         pause: waits so many seconds between attempts.
     """
 
@@ -88,10 +92,12 @@ class IndexWriter:
         self,
         index: SegmentIndex,
         metrics: AnonymizerMetrics,
+        clock: Callable[[], datetime],
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._index = index
         self._metrics = metrics
+        self._clock = clock
         self._pause = pause
         self._rows: deque[Indexed] = deque(maxlen=_WAITING)
         self._filled = asyncio.Event()
@@ -116,7 +122,7 @@ class IndexWriter:
                 self._idle.set()
                 continue
             try:
-                await self._index.add(rows)
+                await self._index.add(rows, self._clock())
             except Unavailable as error:
                 self._rows.extendleft(reversed(rows))
                 self._say(available=False, error=error)
@@ -141,12 +147,14 @@ class IndexWriter:
             log.error("recording.index_failed", error_reason=error.reason if error else "")
 
 
-def _row(segment: SegmentName, size: int) -> tuple[str, datetime, int, int, int]:
+def row_of(segment: SegmentName, size: int) -> tuple[str, datetime, int, int, int]:
+    """A segment as a row: optic, start, milliseconds, term in seconds, bytes."""
     length, term = round(segment.duration / timedelta(milliseconds=1)), round(segment.retention.total_seconds())
     return segment.optic, segment.start, length, term, size
 
 
-def _segment(row: Any) -> SegmentName:
+def segment_of(row: Any) -> SegmentName:
+    """The reverse of `row_of`, from columns by name."""
     return SegmentName(
         row["optic"],
         row["start_time"],

@@ -75,6 +75,11 @@ class AnonymizerMetrics:
         self.holds_known = gauge(
             "argo_anonymizer_holds_known", "1 while the registry says what is held", registry=registry
         )
+        self.erasure_failing = gauge(
+            "argo_anonymizer_erasure_failing",
+            "1 while what is due cannot be erased, or not be counted and reported",
+            registry=registry,
+        )
         self.segments_erased = counter(
             "argo_anonymizer_segments_erased", "Recording segments erased at their time", registry=registry
         )

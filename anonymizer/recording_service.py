@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import re
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
@@ -55,7 +54,6 @@ class RecordingServicer(recording_service_pb2_grpc.RecordingServiceServicer):
         self._database = database
         self._signer = signer
         self._longest_clip = longest_clip
-        self._software = f"argo {importlib.metadata.version('argo')}"
 
     async def ListRecordings(  # noqa: N802 - the contract's name
         self, request: recording_service_pb2.ListRecordingsRequest, _context: Any
@@ -100,17 +98,8 @@ class RecordingServicer(recording_service_pb2_grpc.RecordingServiceServicer):
             hashes.add(part.content, part.captured)
             for content in _pieces(part.content):
                 yield recording_service_pb2.ExportClipResponse(content=content)
-        export = Export(
-            request.optic,
-            asked,
-            clip.covered,
-            clip.pictures,
-            reader,
-            recipient,
-            entry,
-            self._archive.now,
-            self._software,
-        )
+        now = self._archive.now
+        export = Export(request.optic, asked, clip.covered, clip.pictures, reader, recipient, entry, now)
         yield recording_service_pb2.ExportClipResponse(signed_manifest=self._signer.sign(export.manifest(hashes)))
 
     async def _record(self, act: Act, reader: Reader, what: str, to_whom: str = "") -> int:

@@ -11,15 +11,19 @@ import structlog
 
 from anonymizer.clients import HoldsClient
 from anonymizer.database import Database
-from anonymizer.erasure import Eraser
+from anonymizer.erasure import Eraser, Premises
+from anonymizer.erasure_index import ErasureIndex
+from anonymizer.erasure_service import ErasureServicer
+from anonymizer.exports import SOFTWARE
 from anonymizer.index import IndexWriter, SegmentIndex
 from anonymizer.playback import Archive
 from anonymizer.recording import Recorder
 from anonymizer.recording_service import RecordingServicer
+from anonymizer.reports import ErasureReports
 from anonymizer.sealing import read_wrapping_key
 from anonymizer.signing import Signer, read_signing_key
 from anonymizer.store import RecordingStore, open_objects
-from argo.anonymizer.v1 import recording_service_pb2_grpc
+from argo.anonymizer.v1 import erasure_service_pb2_grpc, recording_service_pb2_grpc
 from mesh.rpc.channel import open_channel
 
 if TYPE_CHECKING:
@@ -65,8 +69,11 @@ class Recording:
         self.store = RecordingStore(open_objects(url.get_secret_value()), read_wrapping_key(key))
         self.database = Database()
         self.index = SegmentIndex(self.database)
-        self.indexing = IndexWriter(self.index, metrics)
-        self.eraser = Eraser(self.store, read_holds, metrics, utc_now)
+        self.indexing = IndexWriter(self.index, metrics, utc_now)
+        self.due = ErasureIndex(self.database)
+        reports = ErasureReports(self.store, self.due, self.signer, SOFTWARE)
+        premises = Premises(self.store, self.index, self.due, reports)
+        self.eraser = Eraser(premises, read_holds, metrics, utc_now, self.database.now)
         self.recorder = Recorder(self.store, metrics, executor, is_over=self.eraser.is_over, stored=self.indexing.put)
 
     def servicer(self) -> RecordingServicer:
@@ -84,6 +91,11 @@ class Recording:
             recording_service_pb2_grpc.add_RecordingServiceServicer_to_server,
             self.servicer(),
             "argo.anonymizer.v1.RecordingService",
+        )
+        application.grpc.add(
+            erasure_service_pb2_grpc.add_ErasureServiceServicer_to_server,
+            ErasureServicer(self.store, self.due, self.database),
+            "argo.anonymizer.v1.ErasureService",
         )
         migrate = settings.migrate_on_start
         application.spawn("database", self.database.keep_open(settings.postgres_dsn, migrate=migrate))

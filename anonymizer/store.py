@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import re
+import urllib.parse
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from pathlib import Path
 from typing import Final
 
 import obstore
@@ -12,7 +16,18 @@ from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from anonymizer.domain.holding import Holds
-from anonymizer.domain.segments import KEYS, SEGMENTS, KeyScope, SegmentName, is_due
+from anonymizer.domain.segments import (
+    KEYS,
+    REPORTS,
+    SEGMENTS,
+    KeyScope,
+    SegmentName,
+    is_due,
+    parse_key,
+    parse_report,
+    parse_segment,
+    report_name,
+)
 from anonymizer.sealing import Seal, SealBrokenError, new_data_key
 from mesh.errors import NotFound, StartupError, Unavailable
 
@@ -20,6 +35,7 @@ from mesh.errors import NotFound, StartupError, Unavailable
 _ABSENT: Final = (NotFoundError, FileNotFoundError)
 _PRESENT: Final = (AlreadyExistsError, FileExistsError)
 _HOLDS: Final = "holds.sealed"
+_DELETES_AT_ONCE: Final = 16
 _KNOWN_KEYS: Final = 4096
 """Data keys kept in memory: those of 600 optics for today and the days that are being read."""
 
@@ -110,6 +126,86 @@ class RecordingStore:
         self._seals = {scope: seal for scope, seal in self._seals.items() if scope.name not in keys}
         return Erasure(segments=len(erased), held=len(held))
 
+    async def inventory(self) -> AsyncIterator[tuple[list[tuple[SegmentName, int]], list[KeyScope]]]:
+        """All segments, with their sizes in bytes, and all keys, some at a time.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        for prefix in (SEGMENTS, KEYS):
+            async for batch in self._batches(prefix):
+                segments = [(parse_segment(name), size) for name, size in batch]
+                keys = [parse_key(name) for name, _ in batch]
+                yield [(segment, size) for segment, size in segments if segment], [key for key in keys if key]
+
+    async def seals_any(self, scope: KeyScope) -> bool:
+        """Whether there is any segment of that optic and day.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        async for _ in self._names(scope.folder):
+            return True
+        return False
+
+    async def erase(self, names: Sequence[str]) -> None:
+        """Erases objects; what is gone already is no error.
+
+        Raises:
+            Unavailable: the store does not answer; what was erased stays erased.
+        """
+        for start in range(0, len(names), _DELETES_AT_ONCE):
+            await asyncio.gather(*(self._erase(name) for name in names[start : start + _DELETES_AT_ONCE]))
+
+    async def erase_keys(self, scopes: Sequence[KeyScope]) -> None:
+        """Erases data keys, here and in memory.
+
+        Raises:
+            Unavailable: the store does not answer; what was erased stays erased.
+        """
+        for scope in scopes:
+            self._seals.pop(scope, None)
+        await self.erase([scope.name for scope in scopes])
+
+    async def keep_report(self, day: date, report: bytes) -> bytes:
+        """Puts the report of a day into the store, unless there is one; the one that is there.
+
+        Raises:
+            Unavailable: the store does not take it now.
+        """
+        name = report_name(day)
+        try:
+            try:
+                await obstore.put_async(self._objects, name, report, mode="create")
+            except _PRESENT:
+                return await self._get(name)
+        except (BaseError, OSError) as error:
+            raise _unavailable(error) from error
+        return report
+
+    async def report_days(self) -> list[date]:
+        """The days of which there are reports, in their order.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        days = [parse_report(name) async for name in self._names(REPORTS)]
+        return sorted(day for day in days if day is not None)
+
+    async def report(self, day: date) -> bytes:
+        """The report of a day.
+
+        Raises:
+            NotFound: there is none.
+            Unavailable: the store does not answer.
+        """
+        try:
+            return await self._get(report_name(day))
+        except _ABSENT as error:
+            raise NotFound("there is no report of that day", reason="REPORT_NOT_FOUND") from error
+        except (BaseError, OSError) as error:
+            raise _unavailable(error) from error
+
     async def _erase(self, name: str) -> bool:
         """Whether it was there."""
         try:
@@ -147,10 +243,15 @@ class RecordingStore:
             raise _unavailable(error) from error
 
     async def _names(self, prefix: str) -> AsyncIterator[str]:
+        async for batch in self._batches(prefix):
+            for name, _ in batch:
+                yield name
+
+    async def _batches(self, prefix: str) -> AsyncIterator[list[tuple[str, int]]]:
+        """Names and sizes in bytes below a folder."""
         try:
             async for batch in obstore.list(self._objects, prefix=prefix):
-                for item in batch:
-                    yield item["path"]
+                yield [(item["path"], item["size"]) for item in batch]
         except (BaseError, OSError) as error:
             raise _unavailable(error) from error
 
@@ -190,12 +291,21 @@ def open_objects(url: str) -> ObjectStore:
     """
     try:
         if url.startswith("file://"):
-            return LocalStore.from_url(url, mkdir=True)
+            objects = LocalStore.from_url(url, mkdir=True)
+            _clear_halves(Path(urllib.parse.unquote(urllib.parse.urlsplit(url).path)))
+            return objects
         return from_url(url)
     except (BaseError, OSError, ValueError) as error:
         raise StartupError(
             f"the recording store cannot be opened ({type(error).__name__})", "check ARGO_RECORDING_URL"
         ) from None
+
+
+def _clear_halves(folder: Path) -> None:
+    """Removes what a process that was killed had begun to write: it lies beside the object, as `NAME#1`."""
+    for path in folder.rglob("*#*"):
+        if re.fullmatch(r".*#\d+", path.name) and path.is_file():
+            path.unlink(missing_ok=True)
 
 
 def _unavailable(error: Exception) -> Unavailable:

@@ -15,6 +15,7 @@ UNBROKEN: Final = timedelta(seconds=5)
 """Pictures further apart are two recordings: by default a quiet optic is sent every other second."""
 SEGMENTS: Final = "segments"
 KEYS: Final = "keys"
+REPORTS: Final = "reports/erasure"
 
 _ID: Final = "[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _OPTIC: Final = re.compile(rf"devices/({_ID})/optics/({_ID})")
@@ -23,6 +24,7 @@ _SEGMENT: Final = re.compile(
     rf"{SEGMENTS}/(?P<device>{_ID})/(?P<optic>{_ID})/\d{{8}}/(?P<start>\d{{8}}T\d{{6}}\.\d{{6}}Z)"
     r"_(?P<milliseconds>\d{1,9})_(?P<retention>\d{1,6})\.mp4\.aesgcm"
 )
+_REPORT: Final = re.compile(rf"{REPORTS}/(\d{{4}}-\d{{2}}-\d{{2}})\.json")
 _KEY: Final = re.compile(rf"{KEYS}/(?P<device>{_ID})/(?P<optic>{_ID})/(?P<day>\d{{8}})\.key")
 
 
@@ -45,6 +47,12 @@ class KeyScope:
         """The object that holds the wrapped key."""
         device, optic = _ids(self.optic)
         return f"{KEYS}/{device}/{optic}/{self.day:%Y%m%d}.key"
+
+    @property
+    def folder(self) -> str:
+        """Where the segments lie that it seals."""
+        device, optic = _ids(self.optic)
+        return f"{SEGMENTS}/{device}/{optic}/{self.day:%Y%m%d}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +113,34 @@ class SegmentName:
             timedelta(milliseconds=int(match["milliseconds"])),
             timedelta(seconds=int(match["retention"])),
         )
+
+
+def parse_segment(name: str) -> SegmentName | None:
+    """The segment that an object of the store is, or None."""
+    try:
+        return SegmentName.parse(name)
+    except ValueError:
+        return None
+
+
+def parse_key(name: str) -> KeyScope | None:
+    """What the key is for that an object of the store is, or None."""
+    match = _KEY.fullmatch(name)
+    if match is None:
+        return None
+    day = datetime.strptime(match["day"], "%Y%m%d").replace(tzinfo=UTC).date()
+    return KeyScope(f"devices/{match['device']}/optics/{match['optic']}", day)
+
+
+def report_name(day: date) -> str:
+    """The object that holds the signed report of erasure of a day (UTC)."""
+    return f"{REPORTS}/{day:%Y-%m-%d}.json"
+
+
+def parse_report(name: str) -> date | None:
+    """The reverse of `report_name`, or None."""
+    match = _REPORT.fullmatch(name)
+    return None if match is None else date.fromisoformat(match[1])
 
 
 def is_due(name: str, now: datetime) -> bool:

@@ -1,12 +1,20 @@
 -- Queries of the index of recordings.
 
 -- name: add_segments
--- Those whose bytes are safe in the store; a segment that is told twice stands once.
-INSERT INTO segments (optic, start_time, milliseconds, retention_seconds, bytes, expire_time)
-SELECT told.*, told.start_time + make_interval(secs => told.retention_seconds)
-FROM unnest($1::text[], $2::timestamptz[], $3::int[], $4::int[], $5::bigint[])
-    AS told (optic, start_time, milliseconds, retention_seconds, bytes)
-ON CONFLICT DO NOTHING
+-- Those whose bytes are safe in the store at $6; a segment that is told twice stands once. A capture time that lies ahead, of a clock
+-- that went wrong, lets nothing live longer.
+WITH told AS (
+    SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::int[], $4::int[], $5::bigint[])
+        AS told (optic, start_time, milliseconds, retention_seconds, bytes)
+), indexed AS (
+    INSERT INTO segments (optic, start_time, milliseconds, retention_seconds, bytes, expire_time)
+    SELECT told.*, least(told.start_time, $6::timestamptz) + make_interval(secs => told.retention_seconds) FROM told
+    ON CONFLICT DO NOTHING
+)
+INSERT INTO data_keys (optic, day, retention_seconds)
+SELECT optic, (start_time AT TIME ZONE 'UTC')::date, max(retention_seconds) FROM told GROUP BY 1, 2
+ON CONFLICT (optic, day) DO UPDATE
+    SET retention_seconds = greatest(data_keys.retention_seconds, excluded.retention_seconds)
 
 -- name: segments_between
 -- Those of an optic with pictures from $2 until before $3, by time, that are within their term at $4 or overlap a time that is held

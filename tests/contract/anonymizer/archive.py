@@ -21,14 +21,16 @@ from anonymizer.domain.frame import MaskedFrame, Size
 from anonymizer.domain.holding import Holds
 from anonymizer.domain.segments import SegmentName
 from anonymizer.encoder import EncodedPicture, Encoder
+from anonymizer.erasure_index import ErasureIndex
+from anonymizer.erasure_service import ErasureServicer
 from anonymizer.index import SegmentIndex
 from anonymizer.muxing import fragmented_mp4
 from anonymizer.playback import Archive
 from anonymizer.recording_service import RecordingServicer
 from anonymizer.signing import Signer
 from anonymizer.store import RecordingStore, open_objects
+from argo.anonymizer.v1 import erasure_service_pb2_grpc, recording_service_pb2_grpc
 from argo.anonymizer.v1 import recording_service_pb2 as pb
-from argo.anonymizer.v1 import recording_service_pb2_grpc
 from mesh.postgres import Pool, open_pool
 from mesh.rpc.status import from_rpc_error
 from mesh.settings import ServiceSettings
@@ -70,7 +72,7 @@ class World:
         content = fragmented_mp4(pictures)
         await self.store.write(segment, content)
         if indexed:
-            await self.index.add([(segment, len(content))])
+            await self.index.add([(segment, len(content))], start + timedelta(minutes=1))
         return segment
 
     @asynccontextmanager
@@ -162,6 +164,11 @@ async def archive(authority: CertificateAuthority, pool: Pool, folder: Path) -> 
                 recording_service_pb2_grpc.add_RecordingServiceServicer_to_server,
                 RecordingServicer(shown, database, signer, timedelta(minutes=30)),
                 "argo.anonymizer.v1.RecordingService",
+            )
+            server.add(
+                erasure_service_pb2_grpc.add_ErasureServiceServicer_to_server,
+                ErasureServicer(store, ErasureIndex(database), database),
+                "argo.anonymizer.v1.ErasureService",
             )
 
         settings = settings_of(authority, "service/anonymizer", ServiceSettings)

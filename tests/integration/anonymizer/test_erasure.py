@@ -1,81 +1,35 @@
-"""Erasure under legal holds, with a real store; only what the registry says is given by the test."""
+"""Erasure under legal holds, with a real store and a real database; what the registry says is given by the test."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-import prometheus_client
 import pytest
 from structlog.testing import capture_logs
 
-from anonymizer.domain.holding import LONGEST_POSTPONEMENT, HeldInterval, Holds
-from anonymizer.domain.segments import SegmentName
-from anonymizer.erasure import Eraser
-from anonymizer.metrics import AnonymizerMetrics
-from anonymizer.store import RecordingStore, open_objects
-from mesh.errors import NotFound, Unavailable
-
-NORTH, SOUTH = "devices/piazza-1/optics/north", "devices/piazza-1/optics/south"
-WEEK = timedelta(days=7)
-NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
-LENGTH = timedelta(seconds=10)
-MONTH = NOON + timedelta(days=30)
-
-
-@dataclass
-class Registry:
-    """What the registry says, or that it says nothing."""
-
-    holds: Holds = field(default_factory=Holds)
-    away: bool = False
-
-    async def read(self) -> Holds:
-        if self.away:
-            raise Unavailable("the registry is away", reason="HOLDS_UNKNOWN")
-        return self.holds
-
-
-@dataclass
-class World:
-    store: RecordingStore
-    registry: Registry
-    metrics: prometheus_client.CollectorRegistry
-    now: datetime = NOON
-    eraser: Eraser = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.restart()
-
-    def restart(self) -> None:
-        self.metrics = prometheus_client.CollectorRegistry()
-        self.eraser = Eraser(self.store, self.registry.read, AnonymizerMetrics(self.metrics), lambda: self.now)
-
-    async def left_at(self, now: datetime) -> set[SegmentName]:
-        self.now = now
-        await self.eraser.once()
-        return {segment async for segment in self.store.segments()}
-
-
-def files_with(word: str, folder: Path) -> list[bytes]:
-    return [path.read_bytes() for path in folder.rglob("*") if path.is_file() and word in path.name]
+from anonymizer import cli
+from anonymizer.database import Database
+from anonymizer.domain.holding import LONGEST_POSTPONEMENT, Holds
+from mesh.errors import NotFound
+from mesh.postgres import Pool
+from tests.integration.anonymizer.erasing import (
+    LENGTH,
+    MONTH,
+    NOON,
+    NORTH,
+    SOUTH,
+    WEEK,
+    World,
+    files_with,
+    hold,
+    recorded,
+)
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    store = RecordingStore(open_objects((tmp_path / "recordings").as_uri()), b"\1" * 32)
-    return World(store, Registry(), prometheus_client.CollectorRegistry())
-
-
-def hold(optic: str, start: datetime, end: datetime, *, expires: datetime = NOON + timedelta(days=60)) -> Holds:
-    return Holds(frozenset({HeldInterval(optic, start, end, expires)}))
-
-
-async def recorded(world: World, optic: str, start: datetime, retention: timedelta = WEEK) -> SegmentName:
-    segment = SegmentName(optic, start, LENGTH, retention)
-    await world.store.write(segment, f"{optic} {start}".encode())
-    return segment
+def world(tmp_path: Path, pool: Pool) -> World:
+    return World.at(tmp_path / "recordings", Database(pool))
 
 
 async def test_a_hold_and_only_a_hold_stops_erasure(world: World) -> None:
@@ -144,7 +98,9 @@ async def test_without_the_registry_erasure_waits_a_day_and_no_longer(world: Wor
         await world.left_at(MONTH)
 
     told = [entry["event"] for entry in logs]
-    assert told == ["recording.erasure_postponed", "recording.segments_erased", "recording.erasure_resumed"]
+    assert [event for event in told if event != "recording.erasure_reported"] == [
+        "recording.erasure_postponed", "recording.segments_erased", "recording.erasure_resumed",
+    ]  # fmt: skip
     assert world.metrics.get_sample_value("argo_anonymizer_holds_known") == 1
 
 
@@ -185,3 +141,161 @@ def test_holds_survive_being_kept() -> None:
     for content in (b"", b"{}", b"[1]", b'{"intervals": [["a"]]}', b'{"intervals": [["a", "b", "c", "d"]]}', b"\xff"):
         with pytest.raises(ValueError):
             Holds.from_json(content)
+
+
+async def test_a_key_dies_with_the_longest_term_of_its_day_not_a_week_later(world: World, tmp_path: Path) -> None:
+    await recorded(world, NORTH, NOON, timedelta(hours=1))
+    await recorded(world, NORTH, NOON + timedelta(hours=2), timedelta(days=2))
+    midnight = datetime(2026, 11, 23, tzinfo=UTC)
+
+    before = await world.left_at(midnight + timedelta(days=2) - timedelta(seconds=1)), files_with(".key", tmp_path)
+    await world.left_at(midnight + timedelta(days=2))
+
+    assert (before[0], len(before[1])) == (set(), 1)
+    assert files_with(".key", tmp_path) == []
+
+
+async def test_a_key_that_seals_what_the_index_does_not_know_stays(world: World, tmp_path: Path) -> None:
+    await recorded(world, NORTH, NOON, timedelta(hours=1))
+    await world.left_at(MONTH)
+    late = await recorded(world, NORTH, NOON, indexed=False)
+    world.registry.holds = hold(NORTH, NOON, NOON + LENGTH)
+
+    # The same day: it was compared already, so the index learns of the late segment only tomorrow.
+    assert await world.left_at(MONTH + timedelta(minutes=1)) == {late}
+    assert len(files_with(".key", tmp_path)) == 1
+    assert await world.left_at(MONTH + timedelta(days=1)) == {late}
+    assert await world.indexed() == {late}
+
+
+async def test_what_only_the_store_knows_is_erased_too(world: World) -> None:
+    unknown = await recorded(world, NORTH, NOON, indexed=False)
+    assert await world.left_at(NOON + LENGTH) == {unknown}
+
+    assert await world.left_at(MONTH) == set()
+    assert await world.indexed() == set()
+
+
+async def test_without_the_database_what_is_a_day_overdue_goes_all_the_same_and_is_counted_later(world: World) -> None:
+    segment = await recorded(world, NORTH, NOON)
+    held = await recorded(world, SOUTH, NOON)
+    world.registry.holds = hold(SOUTH, NOON, NOON + LENGTH)
+    working, world.database = world.database, Database()
+    world.restart()
+
+    with capture_logs() as logs:
+        early = await world.left_at(segment.expires + timedelta(hours=23))
+        late = await world.left_at(segment.expires + LONGEST_POSTPONEMENT)
+    world.database = working
+    world.restart()
+    await world.left_at(MONTH)
+    await world.left_at(MONTH + timedelta(days=1))
+
+    assert (early, late) == ({segment, held}, {held})
+    assert [entry["event"] for entry in logs] == ["recording.erasure_failed"]
+    assert [erased["segments"] for erased in (await world.reported())[-1]["erased"]] == [1]
+    assert await world.indexed() == {held}
+
+
+async def test_a_clock_that_was_set_ahead_erases_nothing_before_its_time(world: World) -> None:
+    segment = await recorded(world, NORTH, NOON)
+    world.ahead = timedelta(days=365)
+
+    with capture_logs() as logs:
+        wrong = await world.left_at(NOON + timedelta(days=366))
+        again = await world.left_at(NOON + timedelta(days=367))
+    world.ahead = -timedelta(days=365)
+    behind = await world.left_at(segment.expires - timedelta(seconds=1))
+    world.ahead = timedelta(0)
+
+    assert wrong == again == behind == {segment}
+    assert [entry["event"] for entry in logs].count("recording.clocks_disagreed") == 1
+    assert await world.left_at(segment.expires) == set()
+
+
+async def test_a_capture_time_that_lies_ahead_lets_nothing_live_longer(world: World) -> None:
+    await recorded(world, NORTH, NOON + timedelta(days=1000))
+
+    assert await world.left_at(NOON + WEEK) == set()
+
+
+async def test_the_daily_report_says_what_was_erased_and_what_a_hold_kept(
+    world: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for minute in range(3):
+        await recorded(world, NORTH, NOON + timedelta(minutes=minute))
+    held = await recorded(world, SOUTH, NOON)
+    world.registry.holds = hold(SOUTH, NOON, NOON + LENGTH, name="holds/one")
+    await world.left_at(NOON + WEEK - timedelta(days=1))
+    await world.left_at(NOON + WEEK + timedelta(hours=1))
+
+    # Ten minutes after midnight the day is over for every replica.
+    await world.left_at(datetime(2026, 11, 30, 0, 9, tzinfo=UTC))
+    early = len(await world.reported())
+    await world.left_at(datetime(2026, 11, 30, 0, 11, tzinfo=UTC))
+    (_, _, report) = await world.reported()
+
+    assert early == 2
+    assert report == {
+        "type": "argo.erasure/1",
+        "period": ["2026-11-29T00:00:00.000000+00:00", "2026-11-30T00:00:00.000000+00:00"],
+        "erased": [
+            {
+                "optic": NORTH,
+                "segments": 3,
+                "bytes": 3 * len(f"{NORTH} {NOON}"),
+                "keys": 0,
+                "captured": ["2026-11-22T12:00:00.000000+00:00", "2026-11-22T12:02:10.000000+00:00"],
+            }
+        ],
+        "held": [
+            {
+                "optic": SOUTH,
+                "segments": 1,
+                "captured": ["2026-11-22T12:00:00.000000+00:00", "2026-11-22T12:00:10.000000+00:00"],
+                "holds": ["holds/one"],
+            }
+        ],
+        "holds_known": True,
+        "software": "argo test",
+    }
+    assert cli.main(["verify", str(tmp_path / "recordings/reports/erasure/2026-11-29.json")]) == cli.WHOLE
+    assert "argo.erasure/1" in capsys.readouterr().out
+    assert {segment async for segment in world.store.segments()} == {held}
+
+
+async def test_the_acts_of_erasure_and_the_report_are_on_record(world: World) -> None:
+    await recorded(world, NORTH, NOON)
+    await world.left_at(NOON + WEEK)
+    await world.left_at(NOON + WEEK + timedelta(days=1))
+
+    rows = await world.database.fetch("SELECT act, who, what FROM audit_entries ORDER BY sequence")
+
+    assert {(row["act"], row["who"]) for row in rows} == {("erasure", "service/anonymizer")}
+    assert "masked recordings: 1 segments of 1 optics" in [row["what"] for row in rows]
+    assert [row["what"][:28] for row in rows if "report" in row["what"]] == [
+        "report of erasure 2026-11-28", "report of erasure 2026-11-29",
+    ]  # fmt: skip
+
+
+async def test_days_without_a_process_stand_in_the_report_after_them(world: World) -> None:
+    await recorded(world, NORTH, NOON)
+    await world.left_at(NOON)
+    await world.left_at(NOON + WEEK)
+    world.restart()
+
+    await world.left_at(MONTH)
+
+    (_, _, last) = await world.reported()
+    assert last["period"] == ["2026-11-29T00:00:00.000000+00:00", "2026-12-22T00:00:00.000000+00:00"]
+    assert [erased["segments"] for erased in last["erased"]] == [1]
+
+
+async def test_a_database_that_was_restored_learns_of_the_reports_from_the_store(world: World) -> None:
+    await world.left_at(NOON)
+    await world.database.execute("DELETE FROM erasure_reports")
+    world.restart()
+
+    await world.left_at(NOON + timedelta(minutes=1))
+
+    assert [day for day, _ in await world.due.reports(date.min, 10)] == [date(2026, 11, 21)]
