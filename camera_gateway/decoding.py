@@ -176,10 +176,12 @@ class Sampler:
         if not admitted:
             outcome.still[self._optic] = outcome.still.get(self._optic, 0) + 1
         elif counted or self._attention.allowance.take(arrival):
-            picture = Picture(*planes.cut(self._crop, self._largest_width), capture_time, arrival)
-            outcome.show(self._optic, picture)
+            outcome.want(self._optic, functools.partial(self._picture, planes, capture_time, arrival))
         else:
             self._shed(outcome)
+
+    def _picture(self, planes: Planes, capture_time: CaptureTime, arrival: float) -> Picture:
+        return Picture(*planes.cut(self._crop, self._largest_width), capture_time, arrival)
 
     def _shed(self, outcome: Outcome) -> None:
         outcome.shed[self._optic] = outcome.shed.get(self._optic, 0) + 1

@@ -6,6 +6,7 @@ One slow decoder holds up nobody else: each session has one thread of the pool a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import time
 from collections import deque
@@ -22,7 +23,7 @@ from camera_gateway.sources import Listener, Outcome, SourceError, deliver
 from camera_gateway.views import Samplers, Views
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Callable, Coroutine
     from concurrent.futures import Executor
 
 UNITS_A_TURN: Final = 16
@@ -87,6 +88,7 @@ class _Decoding:
             self.fruitless_keys = 0 if decoded else self.fruitless_keys + unit.key
             if time.thread_time() >= ends:
                 break
+        outcome.settle()
         return outcome
 
     def _decode(self, unit: CodedPicture, outcome: Outcome) -> None:
@@ -134,8 +136,9 @@ class DecodePipeline:
         self._listener = listener
         self._clock = clock
         self._line: Line[CodedPicture] = Line()
-        self._filled = asyncio.Event()
         self._effort = DecodeEffort(views.rate)
+        self._over: asyncio.Future[None] | None = None
+        self._at_work = False
 
     def put(self, unit: CodedPicture) -> None:
         """A coded picture came."""
@@ -143,7 +146,7 @@ class DecodePipeline:
             self._listener.on_skipped(1)
             return
         self._tell(self._line.put(unit, self._clock()))
-        self._filled.set()
+        self._begin_turn()
 
     async def run(self) -> None:
         """Decode until cancelled.
@@ -151,24 +154,54 @@ class DecodePipeline:
         Raises:
             SourceError: nothing that comes can be decoded.
         """
-        loop = asyncio.get_running_loop()
-        while True:
-            turn = deque(await self._take())
-            deliver(await loop.run_in_executor(self._pool, self._decoding.run, turn), self._listener)
-            self._line.put_back(turn)
-            fruitless = self._decoding.fruitless
-            if fruitless > MAX_FRUITLESS_UNITS or self._decoding.fruitless_keys > MAX_FRUITLESS_KEYS:
-                raise SourceError(Reason.DECODE_ERRORS, f"{fruitless} coded pictures in a row do not decode")
+        self._over = asyncio.get_running_loop().create_future()
+        self._begin_turn()
+        try:
+            await self._over
+        finally:
+            # What a thread still has in hand belongs to the past.
+            self._over = None
 
-    async def _take(self) -> Sequence[CodedPicture]:
+    def _begin_turn(self) -> None:
+        # A turn ends in a call on the loop and not in a future of asyncio: those take the loop round three times.
+        if self._over is None or self._at_work:
+            return
         self._effort.want(self._views.rate)
-        while True:
-            units, dropped = self._line.take(UNITS_A_TURN, self._clock())
-            self._tell(dropped)
-            if units:
-                return units
-            self._filled.clear()
-            await self._filled.wait()
+        units, dropped = self._line.take(UNITS_A_TURN, self._clock())
+        self._tell(dropped)
+        if units:
+            self._at_work = True
+            self._pool.submit(self._turn, deque(units), self._over)
+
+    def _turn(self, units: deque[CodedPicture], over: asyncio.Future[None]) -> None:
+        """On a thread of the pool."""
+        outcome: Outcome | Exception
+        try:
+            outcome = self._decoding.run(units)
+        except Exception as error:  # noqa: BLE001  # raised again where the session waits
+            outcome = error
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            over.get_loop().call_soon_threadsafe(self._end_turn, units, outcome)
+
+    def _end_turn(self, left: deque[CodedPicture], outcome: Outcome | Exception) -> None:
+        self._at_work = False
+        if self._over is None or self._over.done():
+            return
+        try:
+            self._take_outcome(left, outcome)
+        except Exception as error:  # noqa: BLE001  # raised again where the session waits
+            self._over.set_exception(error)
+        else:
+            self._begin_turn()
+
+    def _take_outcome(self, left: deque[CodedPicture], outcome: Outcome | Exception) -> None:
+        if isinstance(outcome, Exception):
+            raise outcome
+        deliver(outcome, self._listener)
+        self._line.put_back(left)
+        fruitless = self._decoding.fruitless
+        if fruitless > MAX_FRUITLESS_UNITS or self._decoding.fruitless_keys > MAX_FRUITLESS_KEYS:
+            raise SourceError(Reason.DECODE_ERRORS, f"{fruitless} coded pictures in a row do not decode")
 
     def _tell(self, dropped: int) -> None:
         if dropped:

@@ -118,6 +118,11 @@ class Road:
                 self._filled.clear()
                 await self._filled.wait()
             self._sequence += 1
+            if not (self._detector.connected or self._anonymizer.connected):
+                # Nobody is there who would take it: it is not even copied.
+                self._listener.on_no_verdict("detector_away")
+                self._listener.on_not_masked("anonymizer_away")
+                continue
             frame = packing.frame(picture, self._sequence)
             span = self._trace(frame, picture.arrival) if tracing.is_on() else trace.INVALID_SPAN
             verdict = await self._look(frame, picture.arrival)

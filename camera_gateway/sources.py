@@ -55,8 +55,9 @@ class Outcome:
         width: their width in pixels, as the camera sends them.
         height: their height.
         failed: access units that the decoder refused.
-        pictures: the newest of those that are wanted for analysis, by optic: several optics may share a stream.
-        superseded: how many gave way to it, by optic.
+        wanted: what makes the newest picture that is wanted for analysis, by optic: several optics may share a stream.
+        pictures: those, once `settle` has made them.
+        superseded: how many gave way to a newer one, by optic.
         still: pictures held back because nothing moved, by optic.
         shed: pictures left out because there is not enough computing power, by optic.
         sights: what changed in what an optic can see.
@@ -67,6 +68,7 @@ class Outcome:
     width: int = 0
     height: int = 0
     failed: int = 0
+    wanted: dict[str, Callable[[], Picture]] = dataclasses.field(default_factory=dict, repr=False)
     pictures: dict[str, Picture] = dataclasses.field(default_factory=dict)
     superseded: dict[str, int] = dataclasses.field(default_factory=dict)
     still: dict[str, int] = dataclasses.field(default_factory=dict)
@@ -74,11 +76,16 @@ class Outcome:
     sights: dict[str, list[Change]] = dataclasses.field(default_factory=dict)
     dropped: dict[str, int] = dataclasses.field(default_factory=dict)
 
-    def show(self, optic: str, picture: Picture) -> None:
-        """A picture is wanted for the analysis of ``optic``: an older one would be late beside it."""
-        if optic in self.pictures:
+    def want(self, optic: str, make: Callable[[], Picture]) -> None:
+        """A picture is wanted for the analysis of ``optic``: an older one would be late beside it and is not made."""
+        if optic in self.wanted:
             self.superseded[optic] = self.superseded.get(optic, 0) + 1
-        self.pictures[optic] = picture
+        self.wanted[optic] = make
+
+    def settle(self) -> None:
+        """Nothing more comes: make the pictures. On the thread that decoded them, since some must be scaled."""
+        self.pictures = {optic: make() for optic, make in self.wanted.items()}
+        self.wanted.clear()
 
     def drop(self, reason: str) -> None:
         """One more picture was left out for ``reason``."""

@@ -53,7 +53,10 @@ class Tally:
         self._optic = optic
         self._metrics = metrics
         self._received = metrics.received.labels(optic)
+        self._sent, self._masked = metrics.sent.labels(optic), metrics.masked.labels(optic)
+        self._unmasked_out = metrics.unmasked_out.labels(optic)
         self._dropped: dict[str, Counter] = {}
+        self._unverdicted: dict[str, Counter] = {}
         self._stream_unmasked = 0
         self._offered = self._strained = self._came = 0
         self._behind = False
@@ -115,7 +118,7 @@ class Tally:
     def on_sent(self) -> None:
         """See `RoadListener`."""
         self.counts.frames_sent += 1
-        self._metrics.sent.labels(self._optic).inc()
+        self._sent.inc()
 
     def on_superseded(self) -> None:
         """See `RoadListener`."""
@@ -134,7 +137,9 @@ class Tally:
     def on_no_verdict(self, reason: str) -> None:
         """See `RoadListener`."""
         self._strained += reason in STRAIN
-        self._metrics.unverdicted.labels(self._optic, reason).inc()
+        if (unverdicted := self._unverdicted.get(reason)) is None:
+            unverdicted = self._unverdicted[reason] = self._metrics.unverdicted.labels(self._optic, reason)
+        unverdicted.inc()
         self.coverage.explain(Stage.ANALYSED, reason)
 
     def on_masked(self, result: redaction.RedactResponse, seconds: float) -> None:
@@ -147,8 +152,8 @@ class Tally:
         self._stream_unmasked = result.unmasked_frames_out
         breach = new if new >= 0 else result.unmasked_frames_out
         self.counts.unmasked_frames_out += breach
-        self._metrics.unmasked_out.labels(self._optic).inc(breach)
-        self._metrics.masked.labels(self._optic).inc()
+        self._unmasked_out.inc(breach)
+        self._masked.inc()
         self._metrics.masked_seconds.observe(seconds)
         self.coverage.on_frame(Stage.MASKED, time.time())
 

@@ -171,6 +171,7 @@ class _Sampling:
         stamp = self._clock.stamp((arrived.frame.pts or 0) % 2**32, arrived.unix)
         if (captured := self._presentation.admit(stamp)) is not None:
             self._samplers.sample(arrived.frame, captured, arrived.monotonic, outcome)
+            outcome.settle()
         else:
             outcome.drop("out_of_order")
 

@@ -18,7 +18,10 @@ def shrunk(luma: Luma, width: int, height: int) -> Any:
     Halved as often as it goes and then interpolated: OpenCV halves at memory speed, while averaging 768x576 down to
     160x90 in one step takes twenty times as long.
     """
-    while luma.shape[1] >= 2 * width and luma.shape[0] >= 2 * height:
-        half = (luma.shape[1] // 2, luma.shape[0] // 2)
-        luma = cv2.resize(luma, half, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]  # of the same type
-    return cv2.resize(luma, (width, height), interpolation=cv2.INTER_LINEAR)
+    small = luma
+    while small.shape[1] >= 2 * width and small.shape[0] >= 2 * height:
+        half = (small.shape[1] // 2, small.shape[0] // 2)
+        small = cv2.resize(small, half, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]  # of the same type
+    if small is not luma and small.shape == (height, width):
+        return small
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)

@@ -64,42 +64,44 @@ class _Scene:
         self._ignored = None if watched is None else np.where(watched, 0, 255).astype(np.uint8)
         self._set_bounds()
 
-    def changed(self, current: Any) -> Any | None:
-        """Where ``current`` shows what is not usual, uint8, 0 or 255; None: nowhere.
+    def usual(self, current: Any) -> Any:
+        """Where ``current`` shows what is usual, uint8, 0 or 255.
 
         A cloud, or the camera's exposure, shifts all cells alike, and is taken out.
         """
         if shift := round(self._light - cv2.mean(current, self._watched)[0]):
-            current = cv2.add(current, (shift, 0, 0, 0))  # type: ignore[call-overload]  # OpenCV's Scalar
-        usual: Any = cv2.inRange(current, self._low, self._high)
-        return None if cv2.countNonZero(usual) == usual.size else cv2.bitwise_not(usual)
+            current = cv2.add(current, _scalar(shift))
+        return cv2.inRange(current, self._low, self._high)
 
     def learn(self, current: Any, elapsed: float) -> None:
         """``elapsed`` seconds after the last time."""
-        difference: Any = cv2.subtract(current.astype(np.float32), self._background)
+        difference: Any = cv2.subtract(current, self._background, dtype=cv2.CV_32F)
         # The median, so that a lorry does not make noise of all the rest; every sixty-fourth cell tells it.
         few = difference[::8, ::8].ravel()
-        shift = float(np.partition(few, few.size // 2)[few.size // 2])
-        step = difference.clip(-LARGEST_STEP, LARGEST_STEP)
-        share = 1.0 - math.exp(-elapsed / BACKGROUND_SECONDS)
-        cv2.scaleAdd(step, share, self._background, dst=self._background)
-        difference -= shift
-        change = np.abs(difference, out=difference)
+        few.partition(few.size // 2)
+        change: Any = cv2.absdiff(difference, _scalar(few[few.size // 2]))
         # Cut off at twice what is known: whoever passes now and then leaves no trace; what moves half of the time does.
-        usual = np.minimum(change, 2.0 * self._noise + 0.5, out=change)
+        known: Any = cv2.addWeighted(self._noise, 1.0, self._noise, 1.0, 0.5)
+        usual = cv2.min(change, known, dst=change)
         cv2.accumulateWeighted(usual, self._noise, 1.0 - math.exp(-elapsed / NOISE_SECONDS))
-        np.minimum(self._noise, LARGEST_NOISE, out=self._noise)
+        cv2.threshold(self._noise, LARGEST_NOISE, 0.0, cv2.THRESH_TRUNC, dst=self._noise)
+        step = np.clip(difference, -LARGEST_STEP, LARGEST_STEP, out=difference)
+        cv2.scaleAdd(step, 1.0 - math.exp(-elapsed / BACKGROUND_SECONDS), self._background, dst=self._background)
         self._set_bounds()
 
     def _set_bounds(self) -> None:
         self._light = cv2.mean(self._background, self._watched)[0]
-        allowed = self._noise * NOISE_FACTOR
-        np.maximum(allowed, LEAST_CHANGE, out=allowed)
-        self._low: Any = cv2.subtract(self._background, allowed, dtype=cv2.CV_8U)
-        self._high: Any = cv2.add(self._background, allowed, dtype=cv2.CV_8U)
+        noise: Any = cv2.max(self._noise, _scalar(LEAST_CHANGE / NOISE_FACTOR))
+        self._low: Any = cv2.addWeighted(self._background, 1.0, noise, -NOISE_FACTOR, 0.0, dtype=cv2.CV_8U)
+        self._high: Any = cv2.addWeighted(self._background, 1.0, noise, NOISE_FACTOR, 0.0, dtype=cv2.CV_8U)
         if self._ignored is not None:
             self._low &= ~self._ignored
             self._high |= self._ignored
+
+
+def _scalar(value: float) -> Any:
+    """OpenCV's Scalar, which its type stubs do not know: four channels, of which the planes here have one."""
+    return float(value), 0.0, 0.0, 0.0
 
 
 class MotionGate:
@@ -124,7 +126,9 @@ class MotionGate:
         self._interval = 1.0 / rate
         self._still_interval = max(1.0 / heartbeat, self._interval)
         self._hold = hold
-        self._min_cells = min_cells
+        size = NEIGHBOURHOOD[0] * NEIGHBOURHOOD[1]
+        self._calm = 255.0 * (size - min_cells + 0.5) / size
+        """A neighbourhood whose mean is below this has so many cells that are not usual; 255 is a usual cell."""
         self._watched = watched
         self._scene: _Scene | None = None
         self._learned = self._learn_due = float("-inf")
@@ -170,14 +174,13 @@ class MotionGate:
         if self._scene is None:
             self._scene, self._learned = _Scene(current, self._watched), now
             return True
-        changed = self._scene.changed(current)
+        usual = self._scene.usual(current)
         if now >= self._learn_due:
             self._scene.learn(current, now - self._learned)
             self._learned, self._learn_due = now, now + self._wait(LEARN_SECONDS)
-        if changed is None:
-            return False
-        together: Any = cv2.boxFilter(changed, cv2.CV_16U, NEIGHBOURHOOD, normalize=False)
-        return bool(cv2.minMaxLoc(together)[1] >= 255 * self._min_cells)
+        # Of each neighbourhood the share that is usual: so many cells less than all of it.
+        together: Any = cv2.blur(usual, NEIGHBOURHOOD)
+        return bool(cv2.minMaxLoc(together)[0] < self._calm)
 
     def _wait(self, seconds: float) -> float:
         """Half to one and a half of ``seconds``: at even distances a tree would always be met at the same place."""

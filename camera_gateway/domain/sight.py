@@ -33,6 +33,7 @@ DARK: Final = 28
 """A picture is too dark when `MOST` of it is below this luma: a cap on the lens, not a night with street lamps."""
 BRIGHT: Final = 205
 """A picture is too bright when `MOST` of it is above this luma; white is 235."""
+WHITEST: Final = 255
 SHARP_SHARE: Final = 0.35
 """A picture is blurred when it has less than this share of its usual edges and still its usual contrast."""
 FOG_SHARE: Final = 0.4
@@ -295,17 +296,23 @@ def _measure(luma: Luma) -> _Look:
     coarse = cv2.resize(halved, COARSE, interpolation=cv2.INTER_AREA)
     # By the light that there is: dusk takes contrast and light alike, fog takes contrast alone. The floors keep a
     # picture without anything in it from being divided by.
-    light = cv2.mean(halved)[0] + 16.0
+    mean = cv2.mean(halved)[0]
+    light = mean + 16.0
     contrast = float(cv2.meanStdDev(coarse)[1][0, 0]) / light
     sharpness = cv2.norm(cv2.Laplacian(small, cv2.CV_16S), cv2.NORM_L1) / small.size / light
     return _Look(
-        dark=cv2.countNonZero(cv2.inRange(halved, 0, DARK - 1)) >= MOST * halved.size,
-        bright=cv2.countNonZero(cv2.inRange(halved, BRIGHT + 1, 255)) >= MOST * halved.size,
+        dark=mean <= MOST * (DARK - 1) + (1 - MOST) * WHITEST and _mostly(halved, 0, DARK - 1),
+        bright=mean >= MOST * (BRIGHT + 1) and _mostly(halved, BRIGHT + 1, WHITEST),
         contrast=max(contrast, 0.01),
         sharpness=max(sharpness, 0.001),
         edges=_edges(halved),
         luma=small,
     )
+
+
+def _mostly(luma: Any, low: int, high: int) -> bool:
+    """Whether `MOST` of the plane lies between the two."""
+    return bool(cv2.countNonZero(cv2.inRange(luma, low, high)) >= MOST * luma.size)
 
 
 def _edges(halved: Any) -> _Plane:

@@ -88,6 +88,7 @@ def test_the_samplers_count_all_and_scale_what_is_due() -> None:
     frame = av.VideoFrame(320, 240, "yuv420p")
     for number in range(3):
         samplers.sample(frame, TIME, number * 0.04, outcome)
+    outcome.settle()
 
     assert outcome.decoded == 3
     assert (outcome.width, outcome.height) == (320, 240)
@@ -106,6 +107,7 @@ def test_each_optic_of_a_mosaic_sees_its_own_quarter_and_no_pixel_of_another(pix
     outcome = Outcome()
 
     Samplers(views_of(**quarters)).sample(frame, TIME, 0.0, outcome)
+    outcome.settle()
 
     luma = {
         name: np.frombuffer(seen.i420, np.uint8, seen.width * seen.height) for name, seen in outcome.pictures.items()
@@ -126,6 +128,8 @@ def test_views_may_change_while_a_session_runs_and_the_others_keep_their_sampler
     samplers.sample(frame, TIME, 0.01, second)
     views.remove("a")
     samplers.sample(frame, TIME, 10.0, third)
+    for outcome in (first, second, third):
+        outcome.settle()
 
     assert set(first.pictures) == {"a", "b"}
     # A new sampler is due at once; the old one keeps its rate.
@@ -136,6 +140,7 @@ def test_views_may_change_while_a_session_runs_and_the_others_keep_their_sampler
 def test_a_picture_does_not_show_its_pixels() -> None:
     outcome = Outcome()
     Samplers(views_of(one=WHOLE)).sample(av.VideoFrame(320, 240, "yuv420p"), TIME, 0.0, outcome)
+    outcome.settle()
 
     assert outcome.pictures
     assert "i420" not in repr(outcome)
@@ -370,6 +375,26 @@ async def test_a_session_in_which_nothing_decodes_is_given_up() -> None:
         await heard_of([unit_at(number * 5, b"\x00\x00\x00\x01\xff") for number in range(40)])
 
     assert caught.value.reason is Reason.DECODE_ERRORS
+
+
+@pytest.mark.parametrize("where", ["thread", "loop"])
+async def test_an_error_of_ours_ends_the_session_wherever_it_is_raised(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def raising(*_: object) -> None:
+        raise ZeroDivisionError
+
+    if where == "thread":
+        monkeypatch.setattr(Samplers, "sample", raising)
+    else:
+        monkeypatch.setattr(Heard, "on_received", raising)
+    heard, views = Heard(), views_of(one=WHOLE)
+    with ThreadPoolExecutor(1) as pool:
+        pipeline = DecodePipeline(VideoDecoder("h264"), views, pool, heard, clock=lambda: 0.0)
+        for number, data in enumerate(coded(3)):
+            pipeline.put(unit_at(number, data))
+        with pytest.raises(ZeroDivisionError):
+            await pipeline.run()
 
 
 async def test_a_decoder_that_falls_behind_goes_on_at_a_key_picture() -> None:

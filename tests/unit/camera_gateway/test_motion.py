@@ -236,7 +236,7 @@ def test_a_moving_scene_is_analysed_at_the_allowed_rate_and_the_rest_is_counted(
         picture = np.vstack([scenes.street(number, people=4), chroma])
         frame, outcome = av.VideoFrame.from_ndarray(picture, format="yuv420p"), Outcome()
         samplers.sample(frame, CaptureTime(0, 0, TimeSource.ARRIVAL), number / RATE, outcome)
-        total.update(analysed=len(outcome.pictures), shed=len(outcome.shed), still=len(outcome.still))
+        total.update(analysed=len(outcome.wanted), shed=len(outcome.shed), still=len(outcome.still))
 
     assert total["analysed"] == pytest.approx(analysed, abs=4)
     assert total["shed"] + total["analysed"] + total["still"] == 200
