@@ -19,6 +19,7 @@ from bench.scripted.views import SPREAD, ground_of, project, view
 from detector.domain.calibration import Calibration
 from detector.domain.detections import Detections, ObjectClass, ordered
 from detector.domain.scene import Scene, presences
+from detector.domain.scene_memory import SceneMemory
 from detector.domain.tracking import Track
 
 STATURE = 1.7
@@ -98,6 +99,8 @@ def watch(
     last: list[Track | None] = [None] * len(tracks)
     ended: list[int] = []
     random = np.random.default_rng(seed + 1000)
+    calibration = camera.calibration if calibrated else None
+    memory = SceneMemory(calibration)
     for (time, _, _), boxes in zip(script.frames(rate), _seen(script, camera, rate, seed, faults), strict=True):
         breaks = random.random(len(boxes)) < faults.broken / rate
         for person in np.flatnonzero(breaks).tolist():
@@ -108,9 +111,8 @@ def watch(
             track = _track(tracks[person], boxes[person], last[person], time)
             last[person] = track
             found.append(track)
-        calibration = camera.calibration if calibrated else None
         seen = presences(found, calibration, camera.width, camera.height)
-        yield Scene(time, camera.width, camera.height, seen, tuple(ended))
+        yield memory.enter(Scene(time, camera.width, camera.height, seen, tuple(ended)))
         ended = []
 
 

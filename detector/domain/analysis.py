@@ -10,26 +10,21 @@ from detector.domain.configuration import OpticConfiguration, RuleSpecification
 from detector.domain.densities import ZoneDensities
 from detector.domain.flows import Flow, FlowCounter
 from detector.domain.observations import Observation, ObservationLog
-from detector.domain.occupancy import occupants
 from detector.domain.rules import PictureRule, RuleCannotRunError
 from detector.domain.rules.line_crossing import LineWatch
 from detector.domain.rules.near_miss import NearMiss
 from detector.domain.rules.schedule import runs
 from detector.domain.scene import Places, Scene, presences
+from detector.domain.scene_memory import SceneMemory
 from detector.domain.tracking import Track, Tracker, TrackerParameters
-from detector.domain.trails import Trails
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from detector.domain.calibration import Calibration
     from detector.domain.detections import Detections
     from detector.domain.picture import Picture
     from detector.domain.rules import Firing, Rule
-
-SPEED_WINDOW_SECONDS: Final = 1.0
-"""Over how long the speeds of observations and counts are measured."""
 
 PICTURE_SECONDS: Final = 1.0
 """How often a picture is looked at when no rule looks at every one: for the light and the colours of vehicles."""
@@ -81,7 +76,7 @@ class OpticAnalysis:
         self._flows = FlowCounter()
         self._rules: dict[str, tuple[RuleSpecification, Rule]] = {}
         self._lines: dict[str, LineWatch] = {}
-        self._trails: Trails | None = None
+        self._memory = SceneMemory(None)
         self._densities = ZoneDensities(Places())
         self._looks_at_pictures = False
         self._last_picture = -math.inf
@@ -113,8 +108,8 @@ class OpticAnalysis:
             name: self._lines[name] if before.places.lines.get(name) == line else LineWatch(line)
             for name, line in configuration.places.lines.items()
         }
-        if self._trails is None or before.places.calibration != configuration.places.calibration:
-            self._trails = _trails(configuration.places.calibration)
+        if before.places.calibration != configuration.places.calibration:
+            self._memory = SceneMemory(configuration.places.calibration)
         if not _same_ground(before.places, configuration.places):
             self._densities = ZoneDensities(configuration.places)
         self._rules = rules
@@ -137,16 +132,15 @@ class OpticAnalysis:
         lost = self._resize(width, height)
         tracked = self._tracker.step(time, detections)
         found = [track for track in tracked.tracks if track.present]
-        seen = presences(found, self.configuration.places.calibration, width, height)
+        places = self.configuration.places
+        seen = presences(found, places.calibration, width, height)
         self._living = tuple(track.track for track in tracked.tracks)
-        scene = Scene(time, width, height, seen, lost + tracked.ended, picture)
+        scene = self._memory.enter(Scene(time, width, height, seen, lost + tracked.ended, picture))
         crossings = {name: watch.step(scene) for name, watch in self._lines.items()}
-        inside = occupants(scene, self.configuration.places.zones)
+        inside = {name: scene.occupants(zone) for name, zone in places.zones.items()}
         self._densities.step(time, inside)
-        if self._trails:
-            self._trails.step(scene, seen)
-        self._observations.step(scene, crossings, inside, self._trails)
-        self._flows.step(scene, crossings, inside, self._trails)
+        self._observations.step(scene, crossings, inside)
+        self._flows.step(scene, crossings, inside)
         return FrameAnalysis(tracked.tracks, tuple(self._apply(scene)))
 
     def wants_picture(self, time: float) -> bool:
@@ -191,10 +185,6 @@ class OpticAnalysis:
                 continue
             fired += [FiredRule(specification, rule.topic, rule.place, firing) for firing in rule.step(scene)]
         return fired
-
-
-def _trails(calibration: Calibration | None) -> Trails | None:
-    return None if calibration is None else Trails(calibration, SPEED_WINDOW_SECONDS)
 
 
 def _same_ground(before: Places, after: Places) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from detector.domain.detections import ObjectClass
 from detector.domain.rules.line_crossing import Crossing, Direction
-from detector.domain.trails import MAXIMUM_SPEED_ERROR
+from detector.domain.trails import MAXIMUM_SPEED_ERROR, SPEED_WINDOW_SECONDS
 from detector.domain.turning import TurnCount, TurnCounter
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from detector.domain.rules.near_miss import NearMissCount
     from detector.domain.scene import Presence, Scene
-    from detector.domain.trails import Trails
 
 LONGEST_STEP_SECONDS: Final = 2.5
 """A frame speaks for the time since the one before it, but for no more than this: the rest was not analysed. A scene in
@@ -120,7 +119,6 @@ class FlowCounter:
         scene: Scene,
         crossings: Mapping[str, Sequence[Crossing]],
         occupants: Mapping[str, Sequence[Presence]],
-        trails: Trails | None = None,
     ) -> None:
         """Take one analysed frame.
 
@@ -128,7 +126,6 @@ class FlowCounter:
             scene: the frame.
             crossings: by line, those that it completed.
             occupants: by zone, who stands in it.
-            trails: how everybody moves, this frame included; None: the optic is not calibrated.
         """
         if self._start is None:
             self._start = self._last = scene.time
@@ -141,8 +138,7 @@ class FlowCounter:
         for line, found in crossings.items():
             for crossing in found:
                 self._cross(line, crossing, scene.time)
-        if trails:
-            self._measure(trails)
+        self._measure(scene)
         self._turns.step(crossings, scene.ended)
         for zone, inside in occupants.items():
             self._present(zone, (item.object_class for item in inside), seconds)
@@ -187,10 +183,12 @@ class FlowCounter:
                 return
         waiting.append(_Crossed(time, crossing))
 
-    def _measure(self, trails: Trails) -> None:
+    def _measure(self, scene: Scene) -> None:
         """Give those who have crossed their speeds: at once, or when they were seen for long enough to have one."""
         for crossed in itertools.chain.from_iterable(self._crossed.values()):
-            movement = None if crossed.measured else trails.movement(crossed.crossing.presence.track)
+            if crossed.measured:
+                continue
+            movement = scene.movement(crossed.crossing.presence.track, SPEED_WINDOW_SECONDS)
             if movement:
                 crossed.measured = True
                 crossed.speed = movement.speed if movement.speed_error <= MAXIMUM_SPEED_ERROR else None

@@ -1,4 +1,7 @@
-"""Plane geometry on the picture: x to the right, y downwards, any unit as long as it is the same everywhere."""
+"""Plane geometry on the picture: x to the right, y downwards, any unit as long as it is the same everywhere.
+
+Where many points are asked for at once, they and the answers are arrays.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,11 @@ import math
 from collections.abc import Sequence
 from typing import TypeAlias
 
+import numpy as np
+import numpy.typing as npt
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+Flags: TypeAlias = npt.NDArray[np.bool_]
 Point: TypeAlias = tuple[float, float]
 Chain: TypeAlias = Sequence[Point]
 """The vertices of a polyline, or of a polygon whose last point joins the first."""
@@ -67,6 +75,54 @@ def inside(point: Point, polygon: Chain) -> bool:
             found = not found
         x1, y1 = x2, y2
     return found
+
+
+def contains(polygon: Chain, points: Floats) -> Flags:
+    """Which points (n x 2) lie in a polygon, n; see `inside`."""
+    x, y = points[:, 0], points[:, 1]
+    found: Flags = np.zeros(len(points), dtype=np.bool_)
+    x1, y1 = polygon[-1]
+    for x2, y2 in polygon:
+        if y1 != y2:
+            found ^= ((y1 > y) != (y2 > y)) & (x < x1 + (y - y1) * ((x2 - x1) / (y2 - y1)))
+        x1, y1 = x2, y2
+    return found
+
+
+def distances_to_chain(points: Floats, chain: Chain) -> Floats:
+    """The shortest way from each point (n x 2) to a polyline, n; see `distance_to_chain`."""
+    corners = np.array(chain, dtype=np.float64)
+    starts, along = corners[:-1], np.diff(corners, axis=0)
+    offsets = points[:, None] - starts
+    length = np.maximum((along**2).sum(axis=1), np.finfo(np.float64).tiny)
+    shares = np.clip((offsets * along).sum(axis=2) / length, 0.0, 1.0)
+    distances: Floats = np.sqrt(((offsets - shares[:, :, None] * along) ** 2).sum(axis=2).min(axis=1))
+    return distances
+
+
+def net_crossings(starts: Floats, ends: Floats, chain: Chain) -> npt.NDArray[np.int64]:
+    """How often each straight walk crosses a polyline, net, n; see `crossings`.
+
+    Args:
+        starts: n x 2.
+        ends: n x 2.
+        chain: vertices of the polyline.
+    """
+    corners = np.array(chain, dtype=np.float64)
+    first, second = corners[:-1], corners[1:]
+    before, after = _turns(first, second, starts[:, None]), _turns(first, second, ends[:, None])
+    walks, ways = starts[:, None], ends[:, None]
+    passes = (_turns(walks, ways, first) <= 0.0) != (_turns(walks, ways, second) <= 0.0)
+    crossed = ((before <= 0.0) != (after <= 0.0)) & passes
+    total: npt.NDArray[np.int64] = np.where(crossed, np.where(after > 0.0, 1, -1), 0).sum(axis=1)
+    return total
+
+
+def _turns(starts: Floats, ends: Floats, points: Floats) -> Floats:
+    """See `turn`; the last axis of each is x and y."""
+    along, to_point = ends - starts, points - starts
+    turns: Floats = along[..., 0] * to_point[..., 1] - along[..., 1] * to_point[..., 0]
+    return turns
 
 
 def distance_to_polygon(point: Point, polygon: Chain) -> float:

@@ -136,7 +136,8 @@ class GroundCells:
         offsets = (np.arange(_SAMPLES) + 0.5) / _SAMPLES
         east = self._origin[0] + self.side * (np.arange(self._shape[0])[:, None] + offsets).ravel()
         north = self._origin[1] + self.side * (np.arange(self._shape[1])[:, None] + offsets).ravel()
-        found = _inside(np.repeat(east, len(north)), np.tile(north, len(east)), corners)
+        places = np.stack([np.repeat(east, len(north)), np.tile(north, len(east))], axis=1)
+        found = geometry.contains(corners.tolist(), places)
         samples = found.reshape(self._shape[0], _SAMPLES, self._shape[1], _SAMPLES)
         covered: Floats = samples.mean(axis=(1, 3)) * self.side**2
         return covered
@@ -171,15 +172,6 @@ def _crosses_itself(corners: Sequence[Point]) -> bool:
 def _cross(one: tuple[Point, Point], other: tuple[Point, Point]) -> bool:
     sides = [geometry.turn(*one, point) for point in other], [geometry.turn(*other, point) for point in one]
     return all(before * after < 0.0 for before, after in sides)
-
-
-def _inside(east: Floats, north: Floats, corners: Floats) -> npt.NDArray[np.bool_]:
-    """geometry.inside for many points at once."""
-    found: npt.NDArray[np.bool_] = np.zeros(len(east), dtype=np.bool_)
-    for (x1, y1), (x2, y2) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
-        if y1 != y2:
-            found = found ^ ((y1 > north) != (y2 > north)) & (east < x1 + (north - y1) / (y2 - y1) * (x2 - x1))
-    return found
 
 
 def _blocks(cells: Floats) -> Floats:

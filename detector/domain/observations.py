@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from detector.domain import colour
 from detector.domain.colour import ColourVotes, VehicleColour
 from detector.domain.detections import ObjectClass
+from detector.domain.trails import SPEED_WINDOW_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from detector.domain.picture import Picture
     from detector.domain.rules.line_crossing import Crossing
     from detector.domain.scene import Presence, Scene
-    from detector.domain.trails import Movement, Trails
+    from detector.domain.trails import Movement
 
 PATH_POINTS: Final = 64
 """A path that grows beyond this loses every second point: a parked car's message stays as small as a walker's."""
@@ -91,7 +92,7 @@ class _Record:
             moved = math.hypot((foot[0] - last[0]) * scene.width, (foot[1] - last[1]) * scene.height)
             if moved < PATH_STEP_HEIGHTS * presence.height:
                 return
-        self.path.append(PathPoint(scene.time, foot, presence.ground.position if presence.ground else None))
+        self.path.append(PathPoint(scene.time, foot, presence.ground))
         if len(self.path) > PATH_POINTS:
             del self.path[1:-1:2]
 
@@ -114,7 +115,6 @@ class ObservationLog:
         scene: Scene,
         crossings: Mapping[str, Sequence[Crossing]],
         occupants: Mapping[str, Sequence[Presence]],
-        trails: Trails | None = None,
     ) -> None:
         """Take one analysed frame.
 
@@ -122,12 +122,12 @@ class ObservationLog:
             scene: the frame.
             crossings: by line, those that it completed.
             occupants: by zone, who stands in it.
-            trails: how everybody moves, this frame included; None: the optic is not calibrated.
         """
         for presence in scene.present:
             record = self._records.setdefault(presence.track, _Record(scene.time, scene.time, presence.object_class))
             record.walk(presence, scene)
-            record.movement = trails.movement(presence.track) if trails else None
+            if presence.object_class is not ObjectClass.PERSON:
+                record.movement = scene.movement(presence.track, SPEED_WINDOW_SECONDS)
             if scene.picture is not None and presence.object_class in colour.VEHICLES:
                 record.vote(scene.picture, presence, scene)
         for zone, inside in occupants.items():

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
+from detector.domain import geometry
+
 if TYPE_CHECKING:
     from detector.domain.calibration import Calibration
     from detector.domain.geometry import Chain
@@ -124,15 +126,4 @@ def _samples(corners: Floats) -> Floats:
     grid = np.stack(np.meshgrid(*(low + (high - low) * steps[:, None]).T), axis=-1).reshape(-1, 2)
     shares = np.linspace(0.0, 1.0, SAMPLES_PER_SIDE, endpoint=False)[:, None, None]
     sides = corners + shares * (np.roll(corners, -1, axis=0) - corners)
-    return np.concatenate([grid[_inside(grid, corners)], sides.reshape(-1, 2)])
-
-
-def _inside(points: Floats, corners: Floats) -> npt.NDArray[np.bool_]:
-    """Which points lie in a polygon (even-odd rule, as in `geometry.inside`), n."""
-    starts, ends = corners, np.roll(corners, -1, axis=0)
-    x, y = points[:, None, 0], points[:, None, 1]
-    spans = (starts[:, 1] > y) != (ends[:, 1] > y)
-    rise = np.where(ends[:, 1] == starts[:, 1], 1.0, ends[:, 1] - starts[:, 1])
-    at = starts[:, 0] + (y - starts[:, 1]) / rise * (ends[:, 0] - starts[:, 0])
-    found: npt.NDArray[np.bool_] = (spans & (x < at)).sum(axis=1) % 2 == 1
-    return found
+    return np.concatenate([grid[geometry.contains(corners.tolist(), grid)], sides.reshape(-1, 2)])

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import enum
+import itertools
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from detector.domain.ground_motion import ground_motion
+import numpy as np
+
+from detector.domain import geometry
+from detector.domain.riders import riders
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from detector.domain.calibration import Calibration
     from detector.domain.detections import ObjectClass
-    from detector.domain.geometry import Point
+    from detector.domain.geometry import Flags, Floats, Point
     from detector.domain.picture import Picture
+    from detector.domain.texture import Look, Texture
     from detector.domain.tracking import Track
+    from detector.domain.trails import Movement, Trails
 
 _EDGE: Final = 0.5
 """Pixels from the edge of the picture: the middle of its outermost ones."""
+_NOWHERE: Final = (math.nan, math.nan)
 
 
 class ZoneKind(enum.IntEnum):
@@ -32,28 +40,7 @@ class ZoneKind(enum.IntEnum):
     IGNORED = 4
 
 
-@dataclass(frozen=True, slots=True)
-class OnGround:
-    """Where something stands and goes on the ground of a calibrated optic.
-
-    Attributes:
-        position: metres east and north of the calibration's origin.
-        velocity: metres per second, east and north.
-        speed_error: one standard error of the speed, metres per second; infinite: not known.
-    """
-
-    position: Point
-    velocity: Point
-    speed_error: float = math.inf
-
-    @property
-    def speed(self) -> float:
-        """Metres per second."""
-        return math.hypot(*self.velocity)
-
-
-@dataclass(frozen=True, slots=True)
-class Presence:
+class Presence(NamedTuple):
     """One track in one frame, as rules see it.
 
     Attributes:
@@ -62,8 +49,10 @@ class Presence:
         foot: the middle of its box's lower side: where it stands, within the picture; pixels.
         height: of its box, pixels; the only length of the picture that grows and shrinks with the object.
         box: left, top, right, bottom, pixels.
-        velocity: of its foot, pixels per second.
-        ground: the same in metres; None: the optic is not calibrated, or the foot is at the horizon or above it.
+        velocity: of its foot, pixels per second, as the tracker has it in this frame. It trembles: how something moves
+            over the ground is for the scene's trails to say.
+        ground: where it stands, metres east and north of the calibration's origin; None: the optic is not calibrated,
+            or the foot is at the horizon or above it.
     """
 
     track: int
@@ -72,12 +61,12 @@ class Presence:
     height: float
     box: tuple[float, float, float, float]
     velocity: Point = (0.0, 0.0)
-    ground: OnGround | None = None
+    ground: Point | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scene:
-    """One analysed frame.
+    """One analysed frame. What several rules ask of it is worked out once.
 
     Attributes:
         time: capture time, seconds since the epoch.
@@ -86,6 +75,8 @@ class Scene:
         present: the believed tracks that were seen in this frame.
         ended: ids of believed tracks that ended with it.
         picture: the frame, small; None: nothing of the optic looks at the picture itself.
+        trails: how everybody moves, this frame included; None: the optic is not calibrated.
+        texture: how the scene usually looks, this frame included; None: nothing looks at the picture itself.
     """
 
     time: float
@@ -94,6 +85,82 @@ class Scene:
     present: tuple[Presence, ...]
     ended: tuple[int, ...] = ()
     picture: Picture | None = None
+    trails: Trails | None = None
+    texture: Texture | None = None
+
+    @cached_property
+    def tracks(self) -> list[int]:
+        """Their ids."""
+        return [item.track for item in self.present]
+
+    @cached_property
+    def feet(self) -> Floats:
+        """Their feet, n x 2, pixels."""
+        return np.array([item.foot for item in self.present], dtype=np.float64).reshape(-1, 2)
+
+    @cached_property
+    def heights(self) -> Floats:
+        """Of their boxes, n, pixels."""
+        return np.array([item.height for item in self.present], dtype=np.float64)
+
+    @cached_property
+    def ground(self) -> Floats:
+        """Where they stand, n x 2, metres east and north; NaN: not known."""
+        return np.array([item.ground or _NOWHERE for item in self.present], dtype=np.float64).reshape(-1, 2)
+
+    @cached_property
+    def riders(self) -> frozenset[int]:
+        """Tracks of the persons who ride or sit in something."""
+        return riders(self.present)
+
+    def inside(self, zone: tuple[Point, ...]) -> Flags:
+        """Who stands in a zone (corners, normalised), n."""
+        found = self._inside.get(zone)
+        if found is None:
+            corners = geometry.scaled(zone, self.width, self.height)
+            found = self._inside[zone] = geometry.contains(corners, self.feet)
+        return found
+
+    def of(self, classes: frozenset[ObjectClass]) -> Flags:
+        """Who is of one of these classes, n; none means all."""
+        found = self._of.get(classes)
+        if found is None:
+            every = [not classes or item.object_class in classes for item in self.present]
+            found = self._of[classes] = np.array(every, dtype=np.bool_)
+        return found
+
+    def occupants(self, zone: tuple[Point, ...], classes: frozenset[ObjectClass] = frozenset()) -> tuple[Presence, ...]:
+        """Those of some classes, or of all, who stand in a zone (corners, normalised)."""
+        found = self._occupants.get((zone, classes))
+        if found is None:
+            wanted = self.inside(zone) & self.of(classes)
+            found = self._occupants[zone, classes] = tuple(itertools.compress(self.present, wanted.tolist()))
+        return found
+
+    @cached_property
+    def look(self) -> Look | None:
+        """What the picture shows beside what is usual; None: there is no picture."""
+        if self.picture is None or self.texture is None:
+            return None
+        size = np.array([self.width, self.height] * 2)
+        boxes = np.array([item.box for item in self.present], dtype=np.float64).reshape(-1, 4) / size
+        return self.texture.step(self.time, self.picture, boxes.tolist())
+
+    def movement(self, track: int, window: float) -> Movement | None:
+        """How an object moved over the ground within so many seconds; None: not known."""
+        return self.trails.movement(track, window) if self.trails else None
+
+    @cached_property
+    def _inside(self) -> dict[tuple[Point, ...], Flags]:
+        return {}
+
+    @cached_property
+    def _of(self) -> dict[frozenset[ObjectClass], Flags]:
+        return {}
+
+    @cached_property
+    def _occupants(self) -> dict[tuple[tuple[Point, ...], frozenset[ObjectClass]], tuple[Presence, ...]]:
+        return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,36 +214,23 @@ def presences(
         width: of the frame, pixels.
         height: of the frame, pixels.
     """
-    grounds = _on_ground(tracks, calibration, width, height) if calibration and tracks else [None] * len(tracks)
-    return tuple(_presence(track, ground, width, height) for track, ground in zip(tracks, grounds, strict=True))
-
-
-def _presence(track: Track, ground: OnGround | None, width: int, height: int) -> Presence:
-    top, bottom = track.box[1], track.box[3]
-    return Presence(
-        track=track.track,
-        object_class=track.object_class,
-        foot=_foot(track, width, height),
-        height=max(bottom - top, 1.0),
-        box=track.box,
-        velocity=track.velocity,
-        ground=ground,
+    if not tracks:
+        return ()
+    boxes = np.array([track.box for track in tracks], dtype=np.float64)
+    heights = np.maximum(boxes[:, 3] - boxes[:, 1], 1.0)
+    # Of what leaves the picture, where it was last seen in it: zones and lines are drawn up to the edge.
+    feet = np.stack(
+        [
+            np.clip((boxes[:, 0] + boxes[:, 2]) / 2, _EDGE, width - _EDGE),
+            np.clip(boxes[:, 3], _EDGE, height - _EDGE),
+        ],
+        axis=1,
     )
-
-
-def _foot(track: Track, width: int, height: int) -> Point:
-    """Of what leaves the picture, where it was last seen in it: zones and lines are drawn up to the edge."""
-    left, _, right, bottom = track.box
-    return min(max((left + right) / 2, _EDGE), width - _EDGE), min(max(bottom, _EDGE), height - _EDGE)
-
-
-def _on_ground(tracks: Sequence[Track], calibration: Calibration, width: int, height: int) -> list[OnGround | None]:
-    motion = ground_motion(tracks, calibration, width, height)
-    return [
-        OnGround((east, north), (speed_east, speed_north), error)
-        if math.isfinite(east) and math.isfinite(north)
-        else None
-        for (east, north), (speed_east, speed_north), error in zip(
-            motion.position.tolist(), motion.velocity.tolist(), motion.speed_error.tolist(), strict=True
-        )
-    ]
+    grounds: list[Point | None] = [None] * len(tracks)
+    if calibration is not None:
+        places = calibration.to_ground(feet / (width, height))
+        grounds = [(east, north) if math.isfinite(east + north) else None for east, north in places.tolist()]
+    return tuple(
+        Presence(track.track, track.object_class, (x, y), tall, track.box, track.velocity, ground)
+        for track, (x, y), tall, ground in zip(tracks, feet.tolist(), heights.tolist(), grounds, strict=True)
+    )

@@ -75,29 +75,33 @@ class Texture:
         self._last: float | None = None
         self._before: Cells | None = None
         self._flicker: Cells | None = None
+        self._lesson: tuple[Usual, Flags, float] | None = None
+        """What the latest frame may teach, which the next one takes to heart."""
 
-    def step(
-        self, time: float, picture: Picture, boxes: Iterable[tuple[float, float, float, float]], *, learn: bool = True
-    ) -> Look:
+    def ignore(self) -> None:
+        """The latest frame is to teach nothing: something unusual goes on."""
+        self._lesson = None
+
+    def step(self, time: float, picture: Picture, boxes: Iterable[tuple[float, float, float, float]]) -> Look:
         """Take one frame.
 
         Args:
             time: capture time, seconds.
             picture: of the frame.
             boxes: of detected objects; left, top, right, bottom, shares of width and height.
-            learn: whether the frame may teach what is usual: not while something unusual goes on.
         """
         detail, brightness, colour, warmth = _measured(picture)
         covered = _covered(boxes, detail.shape)
         if self._before is None or self._before.shape != brightness.shape:
-            self._usual, self._seen, self._last = None, 0.0, None
+            self._usual, self._seen, self._last, self._lesson = None, 0.0, None, None
             self._before, self._flicker = brightness, np.zeros_like(brightness)
         passed = 0.0 if self._last is None else min(max(0.0, time - self._last), LONGEST_STEP_SECONDS)
         self._last = time if self._last is None else max(self._last, time)
         flicker = self._flickering(brightness, passed)
+        if self._lesson:
+            self._learn(*self._lesson)
+        self._lesson = Usual(detail, brightness, colour), covered, passed
         learned = self._usual if self._seen >= LEARNING_SECONDS else None
-        if learn:
-            self._learn(Usual(detail, brightness, colour), covered, passed)
         return Look(detail, brightness, colour, warmth, flicker, covered, learned)
 
     def _flickering(self, brightness: Cells, passed: float) -> Cells:

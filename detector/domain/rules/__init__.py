@@ -83,7 +83,7 @@ class RuleParameters(Protocol):
 class ClassFilter:
     """The classes that a rule looks at; none means all."""
 
-    classes: Collection[ObjectClass] = frozenset()
+    classes: frozenset[ObjectClass] = frozenset()
 
     def admits(self, object_class: ObjectClass) -> bool:
         """Whether the rule looks at this class."""

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from detector.domain import geometry
 from detector.domain.detections import ObjectClass
 from detector.domain.rules import ClassFilter, Firing, require_calibration
 
@@ -130,18 +129,15 @@ class AbandonedObject:
 
     def step(self, scene: Scene) -> list[Firing]:
         """See Rule.step."""
-        zone = geometry.scaled(self._zone, scene.width, scene.height)
         people = {
-            presence.track: presence.ground.position
+            presence.track: presence.ground
             for presence in scene.present
             if presence.object_class is ObjectClass.PERSON and presence.ground is not None
         }
         things = [
             presence
-            for presence in scene.present
+            for presence in scene.occupants(self._zone, self._classes.classes)
             if presence.object_class is not ObjectClass.PERSON
-            and self._classes.admits(presence.object_class)
-            and geometry.inside(presence.foot, zone)
         ]
         found = [self._look(thing, people, scene.time) for thing in things]
         for track in scene.ended:
@@ -155,7 +151,7 @@ class AbandonedObject:
     def _look(self, thing: Presence, people: Mapping[int, Point], time: float) -> Firing | None:
         if thing.ground is None:
             return None
-        position = thing.ground.position
+        position = thing.ground
         memory = self._things.get(thing.track)
         if memory is None:
             # Never seen with anybody: it counts from now on as if its owner had just left.

@@ -82,7 +82,7 @@ class CrowdDensity:
     def step(self, scene: Scene) -> list[Firing]:
         """See Rule.step."""
         present = occupants(scene, self._zone, self._classes)
-        self._meter.step(scene.time, {item.track: item.ground.position for item in present if item.ground})
+        self._meter.step(scene.time, {item.track: item.ground for item in present if item.ground})
         mean, threshold = self._meter.mean, self._parameters.threshold
         if mean is None:
             # Not known is neither high nor low.

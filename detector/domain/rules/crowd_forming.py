@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 from detector.domain.rules import ClassFilter, Firing
 from detector.domain.rules.episode import LONGEST_GAP_SECONDS, Episode, Phase
 from detector.domain.rules.occupants import SteadyCount, explain, occupants, people_unless_said
-from detector.domain.trails import Trails
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from detector.domain.calibration import Calibration
     from detector.domain.geometry import Point
     from detector.domain.scene import Places, Presence, Scene
 
@@ -56,7 +54,7 @@ class CrowdFormingParameters:
 
     def build(self, places: Places, classes: ClassFilter) -> CrowdForming:
         """See RuleParameters.build."""
-        return CrowdForming(self, places.zones[self.zone], places.calibration, classes)
+        return CrowdForming(self, places.zones[self.zone], classes, calibrated=places.calibration is not None)
 
 
 class CrowdForming:
@@ -65,24 +63,20 @@ class CrowdForming:
     Args:
         parameters: what it watches for.
         zone: corners, normalised.
-        calibration: of the optic; None: speeds are taken from the picture.
         classes: who counts; none means persons.
+        calibrated: whether the optic is; otherwise speeds are taken from the picture.
     """
 
     topic = "Argo/CrowdForming"
 
     def __init__(
-        self,
-        parameters: CrowdFormingParameters,
-        zone: tuple[Point, ...],
-        calibration: Calibration | None,
-        classes: ClassFilter,
+        self, parameters: CrowdFormingParameters, zone: tuple[Point, ...], classes: ClassFilter, *, calibrated: bool
     ) -> None:
         self.place = parameters.zone
         self._parameters = parameters
         self._zone = zone
         self._classes = people_unless_said(classes)
-        self._standing: _Standing = _StandingOnGround(calibration) if calibration else _StandingInPicture()
+        self._standing: _Standing = _StandingOnGround() if calibrated else _StandingInPicture()
         self._begun = math.inf
         self._last = -math.inf
         self.reset()
@@ -143,19 +137,12 @@ class _Standing(Protocol):
 
 
 class _StandingOnGround:
-    def __init__(self, calibration: Calibration) -> None:
-        self._trails = Trails(calibration, MOVEMENT_SECONDS)
-
     def among(self, scene: Scene, present: Sequence[Presence]) -> list[Presence]:
-        self._trails.step(scene, present)
-        return [item for item in present if self._stands(item)]
+        found = [(item, scene.movement(item.track, MOVEMENT_SECONDS)) for item in present]
+        return [item for item, movement in found if movement and movement.speed < STANDING_SPEED]
 
     def forget(self) -> None:
-        self._trails.clear()
-
-    def _stands(self, presence: Presence) -> bool:
-        movement = self._trails.movement(presence.track)
-        return movement is not None and movement.speed < STANDING_SPEED
+        """The trails are the scene's."""
 
 
 class _StandingInPicture:

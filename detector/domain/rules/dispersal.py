@@ -11,6 +11,7 @@ counted anew in every frame, and what is compared with before is the zone as a w
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections import deque
 from dataclasses import dataclass
@@ -23,14 +24,13 @@ from detector.domain.flow_field import Expansion, expansion
 from detector.domain.rules import ClassFilter, Firing, RuleCannotRunError, require_calibration
 from detector.domain.rules.episode import LONGEST_GAP_SECONDS, Episode
 from detector.domain.rules.occupants import SteadyCount, explain, occupants, people_unless_said
-from detector.domain.trails import Movement, Trails
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from detector.domain.calibration import Calibration
     from detector.domain.geometry import Point
     from detector.domain.scene import Places, Scene
+    from detector.domain.trails import Movement
 
 DEFAULT_PEOPLE: Final = 5
 LEAST_PEOPLE: Final = 3
@@ -91,7 +91,7 @@ class DispersalParameters:
         if not np.isfinite(ground).all():
             raise RuleCannotRunError("the zone reaches the horizon of the calibration: draw its far side closer")
         corners = tuple((east, north) for east, north in ground.tolist())
-        return Dispersal(self, zone, corners, calibration, classes)
+        return Dispersal(self, zone, corners, classes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,6 @@ class Dispersal:
         parameters: what it watches for.
         zone: corners, normalised.
         ground: the same on the ground, metres east and north.
-        calibration: of the optic.
         classes: who counts; none means persons.
     """
 
@@ -128,7 +127,6 @@ class Dispersal:
         parameters: DispersalParameters,
         zone: tuple[Point, ...],
         ground: tuple[Point, ...],
-        calibration: Calibration,
         classes: ClassFilter,
     ) -> None:
         self.place = parameters.zone
@@ -136,17 +134,15 @@ class Dispersal:
         self._zone = zone
         self._classes = people_unless_said(classes)
         self._ground = ground
-        self._trails = Trails(calibration, MOVEMENT_SECONDS)
         self.reset()
 
     def step(self, scene: Scene) -> list[Firing]:
         """See Rule.step."""
         if self._moments and not 0.0 <= scene.time - self._moments[-1].time <= LONGEST_GAP_SECONDS:
             self.reset()
-        people = [item for item in scene.present if self._classes.admits(item.object_class)]
-        self._trails.step(scene, people)
+        people = itertools.compress(scene.present, scene.of(self._classes.classes).tolist())
         before = self._before(scene.time)
-        moving = [(item, movement) for item in people if (movement := self._trails.movement(item.track))]
+        moving = [(item, movement) for item in people if (movement := scene.movement(item.track, MOVEMENT_SECONDS))]
         running = [(item, movement) for item, movement in moving if self._runs(movement, before)]
         count = self._count.step(scene.time, len(running))
         field = _field([movement for _, movement in running])
@@ -173,7 +169,6 @@ class Dispersal:
 
     def reset(self) -> None:
         """See Rule.reset."""
-        self._trails.clear()
         self._count = SteadyCount(STEADY_SECONDS)
         self._moments: deque[_Moment] = deque()
         self._episode = Episode(LASTING_SECONDS, RELEASE_SECONDS)
@@ -194,7 +189,8 @@ class Dispersal:
 
     def _remember(self, scene: Scene, runners: int, *, closing: bool) -> None:
         present = occupants(scene, self._zone, self._classes)
-        speeds = [movement.speed for item in present if (movement := self._trails.movement(item.track))]
+        found = [scene.movement(item.track, MOVEMENT_SECONDS) for item in present]
+        speeds = [movement.speed for movement in found if movement]
         median_speed = statistics.median(speeds) if speeds else None
         self._moments.append(_Moment(scene.time, len(present), median_speed, runners, closing))
         while scene.time - self._moments[0].time > self._parameters.within + BEFORE_SECONDS:

@@ -14,7 +14,8 @@ import numpy as np
 from detector.domain import geometry, texture
 from detector.domain.picture import zone_mask
 from detector.domain.rules import Firing, PictureRule, RuleCannotRunError
-from detector.domain.rules.episode import Episode, Phase
+from detector.domain.rules.episode import Episode
+from detector.domain.rules.scenery import usual_look
 
 if TYPE_CHECKING:
     from detector.domain.geometry import Point
@@ -67,16 +68,13 @@ class LostVisibility(PictureRule):
         self.place = place
         self._zone = zone
         self._maximum_share = parameters.maximum_share
-        self._texture = texture.Texture()
         self._episode = Episode(parameters.minimum_duration, RELEASE_SECONDS)
 
     def step(self, scene: Scene) -> list[Firing]:
         """See Rule.step; a frame without a picture says nothing."""
-        if scene.picture is None:
+        look = usual_look(scene, self._episode)
+        if look is None or scene.picture is None:
             return []
-        # Boxes are left out: in fog the detector sees nobody, and a full square has detail of its own.
-        learn = self._episode.phase is Phase.QUIET
-        look = self._texture.step(scene.time, scene.picture, (), learn=learn)
         zone = texture.cells_of(zone_mask(self._zone, *scene.picture.size))
         if look.learned is None or not zone.any():
             return []

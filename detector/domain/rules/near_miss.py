@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from detector.domain import geometry
 from detector.domain.detections import ObjectClass
 from detector.domain.encounters import SIZES, Footprint, VisitedGround, time_to_collision
 from detector.domain.rules import ClassFilter, Firing, require_calibration
-from detector.domain.rules.riders import riders
-from detector.domain.trails import MAXIMUM_SPEED_ERROR, Trails
+from detector.domain.trails import MAXIMUM_SPEED_ERROR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -171,7 +169,6 @@ class NearMiss:
         self._zone = zone
         self._calibration = calibration
         self._classes = classes
-        self._trails = Trails(calibration, WINDOW_SECONDS)
         self._visited = VisitedGround()
         self._ahead: dict[int, Point] = {}
         self._motor: dict[int, float] = {}
@@ -184,7 +181,6 @@ class NearMiss:
     def step(self, scene: Scene) -> list[Firing]:
         """See Rule.step; always empty."""
         inside = self._inside(scene)
-        self._trails.step(scene, inside)
         users = self._road_users(inside, scene)
         self._look_ahead(users, scene.time)
         self._look_back(users, scene.time)
@@ -205,7 +201,6 @@ class NearMiss:
 
     def reset(self) -> None:
         """See Rule.reset. What was counted stays counted."""
-        self._trails.clear()
         self._visited.clear()
         self._ahead.clear()
         self._motor.clear()
@@ -213,19 +208,14 @@ class NearMiss:
         self._passages.clear()
 
     def _inside(self, scene: Scene) -> list[Presence]:
-        zone = geometry.scaled(self._zone, scene.width, scene.height)
-        ridden = riders(scene.present)
         return [
             item
-            for item in scene.present
-            if item.object_class in SIZES
-            and item.track not in ridden
-            and self._classes.admits(item.object_class)
-            and geometry.inside(item.foot, zone)
+            for item in scene.occupants(self._zone, self._classes.classes)
+            if item.object_class in SIZES and item.track not in scene.riders
         ]
 
     def _road_users(self, inside: Sequence[Presence], scene: Scene) -> list[_RoadUser]:
-        measured = [(item, self._trails.movement(item.track)) for item in inside]
+        measured = [(item, scene.movement(item.track, WINDOW_SECONDS)) for item in inside]
         known = [(item, movement) for item, movement in measured if movement is not None]
         return [
             self._road_user(item, movement, away, scene.time)

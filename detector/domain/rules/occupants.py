@@ -24,14 +24,9 @@ def people_unless_said(classes: ClassFilter) -> ClassFilter:
     return classes if classes.classes else PEOPLE
 
 
-def occupants(scene: Scene, zone: Sequence[Point], classes: ClassFilter) -> list[Presence]:
+def occupants(scene: Scene, zone: tuple[Point, ...], classes: ClassFilter) -> tuple[Presence, ...]:
     """Those of the right class who stand in a zone (corners, normalised)."""
-    corners = geometry.scaled(zone, scene.width, scene.height)
-    return [
-        presence
-        for presence in scene.present
-        if classes.admits(presence.object_class) and geometry.inside(presence.foot, corners)
-    ]
+    return scene.occupants(zone, classes.classes)
 
 
 def explain(

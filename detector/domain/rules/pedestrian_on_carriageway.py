@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 from detector.domain.detections import ObjectClass
 from detector.domain.rules import ClassFilter, Firing, RuleCannotRunError
 from detector.domain.rules.clock import SceneClock
-from detector.domain.rules.riders import riders
 from detector.domain.rules.zone_intrusion import ZoneIntrusion
 from detector.domain.scene import ZoneKind
 
@@ -68,7 +67,7 @@ class PedestrianOnCarriageway:
 
     def __init__(self, place: str, zone: tuple[Point, ...], minimum_duration: float) -> None:
         self.place = place
-        self._stays = ZoneIntrusion(place, zone, minimum_duration, ClassFilter({ObjectClass.PERSON}))
+        self._stays = ZoneIntrusion(place, zone, minimum_duration, ClassFilter(frozenset({ObjectClass.PERSON})))
         self._clock = SceneClock()
         self._looks: dict[int, _Looks] = {}
 
@@ -76,7 +75,7 @@ class PedestrianOnCarriageway:
         """See Rule.step."""
         if self._clock.set_back(scene.time):
             self.reset()
-        ridden = riders(scene.present)
+        ridden = scene.riders
         for presence in scene.present:
             if presence.object_class is ObjectClass.PERSON:
                 looks = self._looks.setdefault(presence.track, _Looks())

@@ -13,10 +13,8 @@ from detector.domain.flow_field import MainCourse
 from detector.domain.rules import ClassFilter, Firing, require_calibration
 from detector.domain.rules.episode import LONGEST_GAP_SECONDS, Episode
 from detector.domain.rules.occupants import explain, occupants, people_unless_said
-from detector.domain.trails import Trails
 
 if TYPE_CHECKING:
-    from detector.domain.calibration import Calibration
     from detector.domain.geometry import Point
     from detector.domain.scene import Places, Scene
 
@@ -51,7 +49,8 @@ class RunningAgainstFlowParameters:
 
     def build(self, places: Places, classes: ClassFilter) -> RunningAgainstFlow:
         """See RuleParameters.build."""
-        return RunningAgainstFlow(self, places.zones[self.zone], require_calibration(places), classes)
+        require_calibration(places)
+        return RunningAgainstFlow(self, places.zones[self.zone], classes)
 
 
 class RunningAgainstFlow:
@@ -60,24 +59,16 @@ class RunningAgainstFlow:
     Args:
         parameters: what it watches for.
         zone: corners, normalised.
-        calibration: of the optic.
         classes: who counts; none means persons.
     """
 
     topic = "Argo/RunningAgainstFlow"
 
-    def __init__(
-        self,
-        parameters: RunningAgainstFlowParameters,
-        zone: tuple[Point, ...],
-        calibration: Calibration,
-        classes: ClassFilter,
-    ) -> None:
+    def __init__(self, parameters: RunningAgainstFlowParameters, zone: tuple[Point, ...], classes: ClassFilter) -> None:
         self.place = parameters.zone
         self._parameters = parameters
         self._zone = zone
         self._classes = people_unless_said(classes)
-        self._trails = Trails(calibration, MOVEMENT_SECONDS)
         self._course = MainCourse(MEMORY_SECONDS)
         self._last: float | None = None
         self._episode = Episode(parameters.minimum_duration, RELEASE_SECONDS)
@@ -87,8 +78,7 @@ class RunningAgainstFlow:
         passed = 0.0 if self._last is None else min(max(0.0, scene.time - self._last), LONGEST_GAP_SECONDS)
         self._last = scene.time
         present = occupants(scene, self._zone, self._classes)
-        self._trails.step(scene, present)
-        moving = [(item, movement) for item in present if (movement := self._trails.movement(item.track))]
+        moving = [(item, movement) for item in present if (movement := scene.movement(item.track, MOVEMENT_SECONDS))]
         fastest = self._parameters.minimum_speed
         walking = [movement.velocity for _, movement in moving if WALKING_SPEED <= movement.speed < fastest]
         self._course.step(passed, walking)
@@ -115,7 +105,6 @@ class RunningAgainstFlow:
 
     def reset(self) -> None:
         """See Rule.reset."""
-        self._trails.clear()
         self._course.clear()
         self._last = None
         self._episode.reset()

@@ -27,6 +27,18 @@ RELEASE_SECONDS: Final = 5.0
 """for this long."""
 
 
+def usual_look(scene: Scene, episode: Episode) -> Look | None:
+    """What the picture shows beside what is usual; None: there is no picture.
+
+    While something goes on it must not become what is usual: a frame in whose course the episode is not quiet teaches
+    nothing.
+    """
+    look = scene.look
+    if scene.texture is not None and episode.phase is not Phase.QUIET:
+        scene.texture.ignore()
+    return look
+
+
 class SceneryWatch:
     """Fires when enough of a zone looks wrong for long enough.
 
@@ -50,18 +62,13 @@ class SceneryWatch:
         self._minimum_share = minimum_share
         self._wrong = wrong
         self._quantity = quantity
-        self._texture = texture.Texture()
         self._episode = Episode(duration, RELEASE_SECONDS)
 
     def step(self, scene: Scene) -> list[Firing]:
         """See Rule.step; a frame without a picture says nothing."""
-        if scene.picture is None:
+        look = usual_look(scene, self._episode)
+        if look is None or scene.picture is None:
             return []
-        size = np.array([scene.width, scene.height] * 2)
-        boxes = [tuple((np.array(presence.box) / size).tolist()) for presence in scene.present]
-        # While something is going on it must not become what is usual.
-        learn = self._episode.phase is Phase.QUIET
-        look = self._texture.step(scene.time, scene.picture, boxes, learn=learn)
         zone = texture.cells_of(zone_mask(self._zone, *scene.picture.size))
         free = zone & ~look.covered
         if look.learned is None or not free.any():

@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from detector.domain import geometry
 from detector.domain.lanes import Course
 from detector.domain.rules import ClassFilter, Firing, around, require_calibration
 from detector.domain.rules.clock import SceneClock
 from detector.domain.rules.episode import Episode, Phase
+from detector.domain.rules.occupants import occupants
 from detector.domain.rules.vehicles import vehicles_by_default
-from detector.domain.trails import MAXIMUM_SPEED_ERROR, Trails
+from detector.domain.trails import MAXIMUM_SPEED_ERROR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -233,7 +233,6 @@ class SlowTraffic:
         self._polygon = lane.polygon
         self._course = Course(lane, calibration)
         self._classes = vehicles_by_default(classes)
-        self._trails = Trails(calibration, SPEED_WINDOW_SECONDS)
         self._clock = SceneClock()
         self._speeds = LaneSpeeds()
         self.free_flow = FreeFlow(parameters.free_flow)
@@ -247,17 +246,11 @@ class SlowTraffic:
         """See Rule.step."""
         if self._clock.set_back(scene.time):
             self.reset()
-        lane = geometry.scaled(self._polygon, scene.width, scene.height)
-        inside = [
-            item
-            for item in scene.present
-            if self._classes.admits(item.object_class) and geometry.inside(item.foot, lane)
-        ]
-        self._trails.step(scene, inside)
         if scene.time - self._looked < STEP_SECONDS:
             return []
         self._looked = scene.time
-        measured = [(item, self._trails.movement(item.track)) for item in inside]
+        inside = occupants(scene, self._polygon, self._classes)
+        measured = [(item, scene.movement(item.track, SPEED_WINDOW_SECONDS)) for item in inside]
         vehicles = [
             _Vehicle(item, movement)
             for item, movement in measured
@@ -267,7 +260,6 @@ class SlowTraffic:
 
     def reset(self) -> None:
         """See Rule.reset. The learned free flow stays."""
-        self._trails.clear()
         self._speeds.clear()
         self._slow.reset()
         self._standing.reset()

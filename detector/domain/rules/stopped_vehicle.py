@@ -13,16 +13,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from detector.domain import geometry
 from detector.domain.rules import ClassFilter, Firing, require_calibration
 from detector.domain.rules.clock import SceneClock
 from detector.domain.rules.vehicles import ROAD_VEHICLES, vehicles_by_default
-from detector.domain.trails import Trails
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from detector.domain.calibration import Calibration
     from detector.domain.geometry import Point
     from detector.domain.scene import Places, Presence, Scene
     from detector.domain.trails import Movement
@@ -118,7 +115,8 @@ class StoppedVehicleParameters:
 
     def build(self, places: Places, classes: ClassFilter) -> StoppedVehicle:
         """See RuleParameters.build."""
-        return StoppedVehicle(self, places.zones[self.zone], require_calibration(places), classes)
+        require_calibration(places)
+        return StoppedVehicle(self, places.zones[self.zone], classes)
 
 
 class StoppedVehicle:
@@ -127,27 +125,19 @@ class StoppedVehicle:
     Args:
         parameters: see StoppedVehicleParameters.
         zone: its corners, normalised.
-        calibration: of the optic.
         classes: whose stops count; road vehicles when it names none. Road vehicles make the queue in any case.
     """
 
     topic = "Argo/StoppedVehicle"
 
-    def __init__(
-        self,
-        parameters: StoppedVehicleParameters,
-        zone: tuple[Point, ...],
-        calibration: Calibration,
-        classes: ClassFilter,
-    ) -> None:
+    def __init__(self, parameters: StoppedVehicleParameters, zone: tuple[Point, ...], classes: ClassFilter) -> None:
         self.place = parameters.zone
         self._parameters = parameters
         self._zone = zone
         self._classes = vehicles_by_default(classes)
         shortest, longest = WINDOW_SECONDS
-        self._trails = Trails(calibration, min(max(parameters.minimum_duration, shortest), longest))
-        self._around = Trails(calibration, shortest)
-        """Who drives by is in the zone for a few seconds only."""
+        self._window = min(max(parameters.minimum_duration, shortest), longest)
+        self._matters = self._classes.classes | ROAD_VEHICLES
         self._clock = SceneClock()
         self._vehicles: dict[int, _Memory] = {}
         self._lost: list[tuple[float, _Memory]] = []
@@ -156,28 +146,21 @@ class StoppedVehicle:
         """See Rule.step."""
         if self._clock.set_back(scene.time):
             self.reset()
-        zone = geometry.scaled(self._zone, scene.width, scene.height)
-        inside = [item for item in scene.present if self._matters(item) and geometry.inside(item.foot, zone)]
-        self._trails.step(scene, inside)
-        self._around.step(scene, inside)
-        around = [(item.track, self._around.movement(item.track)) for item in inside]
+        inside = scene.occupants(self._zone, self._matters)
+        # Who drives by is in the zone for a few seconds only.
+        around = [(item.track, scene.movement(item.track, WINDOW_SECONDS[0])) for item in inside]
         others = {track: movement for track, movement in around if movement is not None}
-        found = [self._look(item, others, scene.time) for item in inside if self._classes.admits(item.object_class)]
+        found = [self._look(item, others, scene) for item in inside if self._classes.admits(item.object_class)]
         self._forget(scene.ended, scene.time)
         return [firing for firing in found if firing is not None]
 
     def reset(self) -> None:
         """See Rule.reset."""
         self._vehicles.clear()
-        self._trails.clear()
-        self._around.clear()
         self._lost.clear()
 
-    def _matters(self, presence: Presence) -> bool:
-        return presence.object_class in ROAD_VEHICLES or self._classes.admits(presence.object_class)
-
-    def _look(self, presence: Presence, others: Mapping[int, Movement], time: float) -> Firing | None:
-        movement = self._trails.movement(presence.track)
+    def _look(self, presence: Presence, others: Mapping[int, Movement], scene: Scene) -> Firing | None:
+        movement, time = scene.movement(presence.track, self._window), scene.time
         if movement is None:
             return None
         stands = movement.speed <= self._parameters.maximum_speed and self._measurable(movement)

@@ -7,12 +7,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from detector.domain import geometry
 from detector.domain.lanes import Course, angle_between
 from detector.domain.rules import ClassFilter, Firing, require_calibration
 from detector.domain.rules.clock import SceneClock
+from detector.domain.rules.occupants import occupants
 from detector.domain.rules.vehicles import vehicles_by_default
-from detector.domain.trails import Trails
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -131,7 +130,6 @@ class WrongWay:
         self._polygon = lane.polygon
         self._course = Course(lane, calibration)
         self._classes = vehicles_by_default(classes)
-        self._trails = Trails(calibration, WINDOW_SECONDS)
         self._clock = SceneClock()
         self._vehicles: dict[int, _Memory] = {}
 
@@ -139,10 +137,7 @@ class WrongWay:
         """See Rule.step."""
         if self._clock.set_back(scene.time):
             self.reset()
-        lane = geometry.scaled(self._polygon, scene.width, scene.height)
-        vehicles = [item for item in scene.present if self._classes.admits(item.object_class)]
-        self._trails.step(scene, vehicles)
-        found = [self._look(item, scene.time) for item in vehicles if geometry.inside(item.foot, lane)]
+        found = [self._look(item, scene) for item in occupants(scene, self._polygon, self._classes)]
         for track in scene.ended:
             self._vehicles.pop(track, None)
         return [firing for firing in found if firing is not None]
@@ -150,10 +145,9 @@ class WrongWay:
     def reset(self) -> None:
         """See Rule.reset."""
         self._vehicles.clear()
-        self._trails.clear()
 
-    def _look(self, presence: Presence, time: float) -> Firing | None:
-        movement = self._trails.movement(presence.track)
+    def _look(self, presence: Presence, scene: Scene) -> Firing | None:
+        movement, time = scene.movement(presence.track, WINDOW_SECONDS), scene.time
         if movement is None:
             return None
         angle = angle_between(movement.velocity, self._course.at(movement.position).direction)

@@ -16,6 +16,7 @@ from bench.scripted.views import project
 from detector.domain.detections import ObjectClass
 from detector.domain.rules import ClassFilter, Firing, Rule
 from detector.domain.scene import Places, Scene, presences
+from detector.domain.scene_memory import SceneMemory
 from detector.domain.tracking import Track
 
 CAMERA = Camera()
@@ -64,7 +65,8 @@ def square(number: int) -> Scene:
 
 
 def run(rule: Rule, scenes: Iterable[Scene]) -> list[Firing]:
-    return [firing for item in scenes for firing in rule.step(item)]
+    memory = SceneMemory(CAMERA.calibration)
+    return [firing for item in scenes for firing in rule.step(memory.enter(item))]
 
 
 def counts(rule: Rule, *numbers: int, rate: float = 5.0, each: float = 1.0, begin: float = 0.0) -> list[Firing]:

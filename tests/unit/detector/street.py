@@ -14,7 +14,8 @@ from detector.domain.analysis import OpticAnalysis
 from detector.domain.configuration import OpticConfiguration, RuleSpecification
 from detector.domain.detections import Detections, ObjectClass, ordered
 from detector.domain.rules import ClassFilter, Firing, Rule, RuleParameters
-from detector.domain.scene import Lane, OnGround, Places, Presence, Scene, ZoneKind
+from detector.domain.scene import Lane, Places, Presence, Scene, ZoneKind
+from detector.domain.scene_memory import SceneMemory
 from detector.domain.tracking import TrackerParameters
 
 
@@ -56,12 +57,13 @@ class Film:
     def scenes(self, seconds: float) -> Iterator[Scene]:
         """The frames as rules see them, when the tracker makes no mistake."""
         seen: set[int] = set()
+        memory = SceneMemory(CALIBRATION)
         for time, found in self.boxes(seconds):
             present = presences([(actor.track, actor.kind, box) for actor, box in found])
             alive = {actor.track for actor in self.actors if actor.pose(time - self.begin) is not None}
             ended = tuple(sorted(seen - alive))
             seen = (seen | {item.track for item in present}) & alive
-            yield Scene(time, WIDTH, HEIGHT, present, ended)
+            yield memory.enter(Scene(time, WIDTH, HEIGHT, present, ended))
 
     def detections(self, seconds: float) -> Iterator[tuple[float, Detections]]:
         """The frames as a detector sees them."""
@@ -81,7 +83,7 @@ def presences(seen: Sequence[tuple[int, ObjectClass, Box]]) -> tuple[Presence, .
     feet = [((left + right) / 2, bottom) for _, _, (left, _, right, bottom) in seen]
     ground = CALIBRATION.to_ground(np.array(feet).reshape(-1, 2) / (WIDTH, HEIGHT)).tolist()
     return tuple(
-        Presence(track, kind, foot, box[3] - box[1], box, ground=OnGround((east, north), (0.0, 0.0)))
+        Presence(track, kind, foot, box[3] - box[1], box, ground=(east, north))
         for (track, kind, box), foot, (east, north) in zip(seen, feet, ground, strict=True)
     )
 

@@ -11,7 +11,6 @@ from detector.domain.configuration import OpticConfiguration, RuleSpecification
 from detector.domain.detections import Detections, ObjectClass
 from detector.domain.flows import LONGEST_STEP_SECONDS, LineCount
 from detector.domain.observations import PATH_POINTS
-from detector.domain.occupancy import occupants
 from detector.domain.rules.line_crossing import Direction, LineCrossingParameters
 from detector.domain.rules.schedule import Schedule
 from detector.domain.rules.zone_intrusion import ZoneIntrusionParameters
@@ -173,6 +172,4 @@ def test_who_leaves_the_picture_at_its_lower_edge_is_still_in_the_zone_that_ends
     track = Track(1, ObjectClass.PERSON, (90.0, 60.0, 110.0, 103.0), (0.0, 0.0), 0.0, 0.0, 0)
     scene = Scene(0.0, 200, 100, presences([track], None, 200, 100))
 
-    inside = occupants(scene, {"zones/all": ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))})
-
-    assert [presence.track for presence in inside["zones/all"]] == [1]
+    assert [presence.track for presence in scene.occupants(((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)))] == [1]

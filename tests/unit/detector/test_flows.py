@@ -13,10 +13,9 @@ from detector.domain.analysis import OpticAnalysis
 from detector.domain.configuration import OpticConfiguration
 from detector.domain.detections import ObjectClass
 from detector.domain.flows import Flow, FlowCounter, LineCount, ZoneCount
-from detector.domain.occupancy import occupants
 from detector.domain.rules.line_crossing import Crossing, Direction
 from detector.domain.rules.near_miss import NearMissCount
-from detector.domain.scene import OnGround, Places, Presence, Scene
+from detector.domain.scene import Places, Presence, Scene
 from detector.domain.trails import STEP_SECONDS, Trails
 from detector.domain.turning import TurnCount, TurnCounter
 from detector.packing import pack_flow, pack_observations
@@ -214,9 +213,9 @@ def test_occupants_are_those_whose_foot_is_inside() -> None:
         Film([halt(1, (0, 28), arrives=-5), halt(2, (9, 28), arrives=-5), halt(3, (0, 40), arrives=-5)]).scenes(1)
     )
 
-    found = occupants(scene, {**PLACES.zones, "zones/empty": area((-9, 36), (-8, 36), (-8, 37))})
-
-    assert {zone: [item.track for item in inside] for zone, inside in found.items()} == {ZONE: [1], "zones/empty": []}
+    assert [item.track for item in scene.occupants(PLACES.zones[ZONE])] == [1]
+    assert scene.occupants(PLACES.zones[ZONE], frozenset({PERSON})) == ()
+    assert scene.occupants(area((-9, 36), (-8, 36), (-8, 37))) == ()
 
 
 def test_a_flow_is_packed_whole() -> None:
@@ -241,16 +240,16 @@ def test_a_flow_is_packed_whole() -> None:
 # Speeds ---------------------------------------------------------------------------------------------------------------
 
 
-def trail(rate: float, seconds: float, *, speed: float, noise: float, seed: int = 1, window: float = 1.0) -> Trails:
-    trails = Trails(CALIBRATION, window)
+def trail(rate: float, seconds: float, *, speed: float, noise: float, seed: int = 1) -> Trails:
+    trails = Trails(CALIBRATION)
     for scene in Film([drive(1, (1, 20), (1, 50), speed)], rate, noise, seed=seed).scenes(seconds):
-        trails.step(scene, scene.present)
+        trails.step(scene)
     return trails
 
 
 @pytest.mark.parametrize("rate", [5.0, 10.0, 25.0, 50.0])
 def test_a_speed_is_right_within_its_error(rate: float) -> None:
-    found = [trail(rate, 1.6, speed=8.0, noise=0.04, seed=seed).movement(1) for seed in range(40)]
+    found = [trail(rate, 1.6, speed=8.0, noise=0.04, seed=seed).movement(1, 1.0) for seed in range(40)]
 
     misses = [abs(item.velocity[1] - 8.0) / item.speed_error for item in found if item]
     assert len(misses) == 40
@@ -259,40 +258,54 @@ def test_a_speed_is_right_within_its_error(rate: float) -> None:
 
 
 def test_a_speed_takes_time_and_is_forgotten_with_its_track() -> None:
-    assert trail(25.0, 0.5, speed=8.0, noise=0.0).movement(1) is None
+    assert trail(25.0, 0.5, speed=8.0, noise=0.0).movement(1, 1.0) is None
     trails = trail(25.0, 1.0, speed=8.0, noise=0.0)
-    assert trails.movement(1) is not None
-    trails.step(Scene(1001.0, WIDTH, HEIGHT, (), ended=(1,)), ())
-    assert trails.movement(1) is None
+    assert trails.movement(1, 1.0) is not None
+    trails.step(Scene(1001.0, WIDTH, HEIGHT, (), ended=(1,)))
+    assert trails.movement(1, 1.0) is None
 
 
 def walk_on_ground(trails: Trails, times: list[float], *, start: float = 0.0) -> None:
     """Two metres a second to the north."""
     for time in times:
         box = (600.0, 300.0, 660.0, 420.0)
-        item = Presence(1, CAR, (630.0, 420.0), 120.0, box, ground=OnGround((0.0, start + 2.0 * time), (0.0, 0.0)))
-        trails.step(Scene(time, WIDTH, HEIGHT, (item,)), (item,))
+        item = Presence(1, CAR, (630.0, 420.0), 120.0, box, ground=(0.0, start + 2.0 * time))
+        trails.step(Scene(time, WIDTH, HEIGHT, (item,)))
 
 
 def test_a_gap_or_a_clock_that_is_set_back_begins_a_new_trail() -> None:
     before = [index / 10 for index in range(100, 120)]
     for after in ([50.0, 50.2, 50.4], [5.0, 5.2, 5.4]):
-        trails = Trails(CALIBRATION, 1.0)
+        trails = Trails(CALIBRATION)
         walk_on_ground(trails, before)
-        assert trails.movement(1) is not None
+        assert trails.movement(1, 1.0) is not None
         walk_on_ground(trails, after, start=100.0)
-        assert trails.movement(1) is None
+        assert trails.movement(1, 1.0) is None
         walk_on_ground(trails, [after[0] + step for step in (0.6, 0.8, 1.0)], start=100.0)
-        movement = trails.movement(1)
+        movement = trails.movement(1, 1.0)
         assert movement is not None
         assert movement.velocity == pytest.approx((0, 2))
 
 
 def test_a_trail_does_not_grow_with_the_frame_rate() -> None:
-    trails = Trails(CALIBRATION, 1.0)
+    trails = Trails(CALIBRATION)
     walk_on_ground(trails, list(itertools.islice(itertools.count(10.0, 0.001), 3000)))
 
-    movement = trails.movement(1)
+    movement = trails.movement(1, 1.0)
     assert movement is not None
     assert movement.velocity == pytest.approx((0, 2))
     assert movement.end_time - movement.start_time >= 1.0 - 2 * STEP_SECONDS
+
+
+def test_a_new_track_has_nothing_of_one_that_has_ended() -> None:
+    trails = Trails(CALIBRATION)
+    walk_on_ground(trails, [10.0, 10.2, 10.4, 10.6, 10.8, 11.0])
+    trails.step(Scene(11.2, WIDTH, HEIGHT, (), ended=(1,)))
+    walk_on_ground(trails, [11.4, 11.6, 11.8, 12.0, 12.2], start=-500.0)
+
+    movement = trails.movement(1, 2.0)
+
+    assert movement is None
+    movement = trails.movement(1, 1.0)
+    assert movement is not None
+    assert movement.velocity == pytest.approx((0, 2))

@@ -15,7 +15,6 @@ from detector.domain.ground_zone import (
     AreaUnknownError,
     GroundCells,
     GroundZone,
-    _inside,
 )
 
 CAMERA = Camera()
@@ -92,7 +91,7 @@ def test_many_points_are_inside_where_one_is(seed: int) -> None:
     corners, points = random.uniform(0.0, 10.0, (5, 2)), random.uniform(0.0, 10.0, (50, 2))
     polygon = [(x, y) for x, y in corners.tolist()]
 
-    found = _inside(points[:, 0], points[:, 1], corners)
+    found = geometry.contains(polygon, points)
 
     assert found.tolist() == [geometry.inside((x, y), polygon) for x, y in points.tolist()]
 

@@ -102,7 +102,7 @@ def test_a_crossing_explains_itself() -> None:
 
 
 def test_classes_that_a_line_does_not_look_at_cross_it_freely() -> None:
-    assert not walk(crossing(classes=ClassFilter({ObjectClass.CAR})), 80, 120)
+    assert not walk(crossing(classes=ClassFilter(frozenset({ObjectClass.CAR}))), 80, 120)
 
 
 def test_tracks_are_told_apart_and_forgotten_when_they_end() -> None:
@@ -172,7 +172,7 @@ def test_a_reset_forgets_who_is_inside() -> None:
 
 
 def test_a_zone_does_not_see_other_classes() -> None:
-    assert not walk(intrusion(classes=ClassFilter({ObjectClass.BUS, ObjectClass.CAR})), *(80,) * 20)
+    assert not walk(intrusion(classes=ClassFilter(frozenset({ObjectClass.BUS, ObjectClass.CAR}))), *(80,) * 20)
 
 
 def test_a_picture_of_another_size_has_the_same_zone() -> None:

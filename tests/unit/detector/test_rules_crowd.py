@@ -83,7 +83,7 @@ def test_a_full_zone_explains_itself() -> None:
 
 
 def test_only_the_classes_of_the_filter_fill_a_zone() -> None:
-    cars = ClassFilter({ObjectClass.CAR})
+    cars = ClassFilter(frozenset({ObjectClass.CAR}))
     parked = scene(0.0, standing(6), kind=ObjectClass.CAR)
     vans = [replace(parked, time=frame / 5) for frame in range(50)]
 
@@ -148,8 +148,8 @@ def test_a_parked_car_does_not_loiter_unless_the_class_filter_says_so() -> None:
     parked = [replace(car, time=float(second)) for second in range(200)]
 
     assert not run(loitering(), parked)
-    assert not run(loitering(ClassFilter({ObjectClass.PERSON})), parked)
-    assert len(run(loitering(ClassFilter({ObjectClass.CAR})), parked)) == 1
+    assert not run(loitering(ClassFilter(frozenset({ObjectClass.PERSON}))), parked)
+    assert len(run(loitering(ClassFilter(frozenset({ObjectClass.CAR}))), parked)) == 1
 
 
 def test_it_rests_while_the_zone_is_crowded_and_does_not_count_that_time() -> None:

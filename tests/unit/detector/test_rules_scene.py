@@ -22,7 +22,8 @@ from detector.domain.rules.flooding import FloodingParameters
 from detector.domain.rules.lost_visibility import LostVisibilityParameters
 from detector.domain.rules.person_down import PersonDownParameters
 from detector.domain.rules.smoke_or_fire import SmokeOrFireParameters
-from detector.domain.scene import OnGround, Places, Presence, Scene
+from detector.domain.scene import Places, Presence, Scene
+from detector.domain.scene_memory import SceneMemory
 
 ZONE = "zones/square"
 WHOLE: tuple[Point, ...] = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
@@ -36,7 +37,8 @@ def build(parameters: RuleParameters, *, places: Places = PLACES) -> Rule:
 
 
 def run(rule: Rule, *parts: Iterable[Scene]) -> list[Firing]:
-    return [firing for scene in itertools.chain(*parts) for firing in rule.step(scene)]
+    memory = SceneMemory(CALIBRATION)
+    return [firing for scene in itertools.chain(*parts) for firing in rule.step(memory.enter(scene))]
 
 
 # --- the picture
@@ -173,11 +175,14 @@ def test_haze_is_not_told_and_a_share_that_could_never_end_is_refused() -> None:
 )
 def test_frames_without_pictures_of_another_size_or_after_a_gap_break_nothing(parameters: RuleParameters) -> None:
     square, rule = Square(), build(parameters)
-    run(rule, scenes(square.clear, 70))
-    assert rule.step(Scene(71.0, 10, 10, ())) == []
     small = Picture(*(plane[:60, :100] for plane in (square.clear(0).luma, square.clear(0).blue, square.clear(0).red)))
-    assert rule.step(Scene(72.0, 400, 240, (), picture=small)) == []
-    assert run(rule, scenes(square.clear, 5, start=9000.0), scenes(square.clear, 5)) == []
+    parts = (
+        scenes(square.clear, 70),
+        [Scene(71.0, 10, 10, ()), Scene(72.0, 400, 240, (), picture=small)],
+        scenes(square.clear, 5, start=9000.0),
+        scenes(square.clear, 5),
+    )
+    assert run(rule, *parts) == []
     rule.reset()
 
 
@@ -231,7 +236,7 @@ def at(track: int, kind: ObjectClass, east: float, north: float = 12.0) -> Prese
     (x, y), *_ = CALIBRATION.to_image(np.array([[east, north]])).tolist()
     foot = (x * 768, y * 448)
     box = (foot[0] - 8, foot[1] - 16, foot[0] + 8, foot[1])
-    return Presence(track, kind, foot, 16.0, box, ground=OnGround((east, north), (0.0, 0.0)))
+    return Presence(track, kind, foot, 16.0, box, ground=(east, north))
 
 
 BAG = at(9, ObjectClass.LUGGAGE, 0.0)

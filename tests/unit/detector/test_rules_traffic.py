@@ -12,10 +12,10 @@ from argo.registry.v1 import scene_pb2
 from bench.scripted.traffic import CALIBRATION, HEIGHT, WIDTH, Actor, area, drive, halt
 from detector.domain.detections import ObjectClass
 from detector.domain.lanes import Course, angle_between
+from detector.domain.riders import riders
 from detector.domain.rules import ClassFilter, RuleCannotRunError, RuleParameters
 from detector.domain.rules import wrong_way as wrong
 from detector.domain.rules.pedestrian_on_carriageway import PedestrianOnCarriagewayParameters
-from detector.domain.rules.riders import riders
 from detector.domain.rules.slow_traffic import SlowTrafficParameters
 from detector.domain.rules.stopped_vehicle import StoppedVehicleParameters
 from detector.domain.rules.wrong_way import Drive, Heading, WrongWayParameters
@@ -132,8 +132,7 @@ def test_a_course_at_the_horizon_cannot_run() -> None:
 def shrunk(scene: Scene) -> Scene:
     """The same frame at half its size."""
     smaller = tuple(
-        replace(
-            item,
+        item._replace(
             foot=(item.foot[0] / 2, item.foot[1] / 2),
             height=item.height / 2,
             box=(item.box[0] / 2, item.box[1] / 2, item.box[2] / 2, item.box[3] / 2),
@@ -145,7 +144,8 @@ def shrunk(scene: Scene) -> Scene:
 
 def test_a_picture_of_another_size_is_the_same_street() -> None:
     rule = build(AGAINST)
-    scenes = [shrunk(scene) if number >= 12 else scene for number, scene in enumerate(Film([GHOST_DRIVER]).scenes(6))]
+    film = Film([GHOST_DRIVER])
+    scenes = (shrunk(scene) if number >= 12 else scene for number, scene in enumerate(film.scenes(6)))
 
     assert len([firing for scene in scenes for firing in rule.step(scene)]) == 1
 
