@@ -9,8 +9,8 @@ import pydantic
 
 from mesh.settings import ServiceSettings
 
-RECORDING: Final = ("recording_url", "recording_key_file", "signing_key_file", "postgres_dsn", "registry")
-"""What recording needs, all of it: where to, under which keys, and who says what is there, held, and on record."""
+RECORDING: Final = ("signing_key_file", "postgres_dsn", "registry")
+"""What recording needs beside a store and a key: who signs, what is there and on record, and what is held."""
 
 
 class AnonymizerSettings(ServiceSettings):
@@ -31,6 +31,9 @@ class AnonymizerSettings(ServiceSettings):
         None, description="file:///folder or s3://bucket/prefix of the recordings; none: nothing is recorded"
     )
     recording_key_file: Path | None = pydantic.Field(None, description="file with the key that wraps the data keys")
+    recording_kms_key: str | None = pydantic.Field(
+        None, description="instead of the file: id, alias or ARN of a key behind AWS' KMS API"
+    )
     signing_key_file: Path | None = pydantic.Field(
         None, description="PEM file with the Ed25519 key that signs exports and reports of erasure"
     )
@@ -52,12 +55,15 @@ class AnonymizerSettings(ServiceSettings):
 
     @pydantic.model_validator(mode="after")
     def _belong_together(self) -> AnonymizerSettings:
-        needed = {name: getattr(self, name) for name in RECORDING}
-        if missing := [f"ARGO_{name.upper()}" for name, value in needed.items() if value is None]:
-            if len(missing) < len(needed) and self.recording_url is not None:
+        keys = [key for key in (self.recording_key_file, self.recording_kms_key) if key is not None]
+        if self.recording_url is None:
+            if keys:
+                raise ValueError("a key of recordings is for nothing without ARGO_RECORDING_URL")
+        else:
+            if len(keys) != 1:
+                raise ValueError("whoever records needs either ARGO_RECORDING_KEY_FILE or ARGO_RECORDING_KMS_KEY")
+            if missing := [f"ARGO_{name.upper()}" for name in RECORDING if getattr(self, name) is None]:
                 raise ValueError(f"whoever records needs {', '.join(missing)}, too")
-            if self.recording_key_file is not None:
-                raise ValueError("ARGO_RECORDING_KEY_FILE is for nothing without ARGO_RECORDING_URL")
         if (self.web_tls_certificate is None) != (self.web_tls_key is None):
             raise ValueError("ARGO_WEB_TLS_CERTIFICATE and ARGO_WEB_TLS_KEY are set together or not at all")
         return self

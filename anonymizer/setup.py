@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import structlog
+from botocore.exceptions import BotoCoreError
 
 from anonymizer.clients import HoldsClient
 from anonymizer.database import Database
@@ -23,7 +24,9 @@ from anonymizer.reports import ErasureReports
 from anonymizer.sealing import read_wrapping_key
 from anonymizer.signing import Signer, read_signing_key
 from anonymizer.store import RecordingStore, open_objects
+from anonymizer.wrapping import FileWrapping, KeyWrapping, KmsWrapping
 from argo.anonymizer.v1 import erasure_service_pb2_grpc, recording_service_pb2_grpc
+from mesh.errors import StartupError
 from mesh.rpc.channel import open_channel
 
 if TYPE_CHECKING:
@@ -60,13 +63,12 @@ class Recording:
         executor: Executor,
         read_holds: Callable[[], Awaitable[Holds]],
     ) -> None:
-        url, key, signing_key = settings.recording_url, settings.recording_key_file, settings.signing_key_file
+        url, signing_key = settings.recording_url, settings.signing_key_file
         assert url is not None
-        assert key is not None
         assert signing_key is not None
         self._settings = settings
         self.signer = Signer(read_signing_key(signing_key))
-        self.store = RecordingStore(open_objects(url.get_secret_value()), read_wrapping_key(key))
+        self.store = RecordingStore(open_objects(url.get_secret_value()), _wrapping(settings))
         self.database = Database()
         self.index = SegmentIndex(self.database)
         self.indexing = IndexWriter(self.index, metrics, utc_now)
@@ -126,6 +128,18 @@ async def recording(
     running = Recording(settings, metrics, executor, HoldsClient(registry).read)
     running.start(application)
     return running
+
+
+def _wrapping(settings: AnonymizerSettings) -> KeyWrapping:
+    if settings.recording_kms_key is not None:
+        try:
+            return KmsWrapping(settings.recording_kms_key)
+        except (BotoCoreError, ValueError) as error:
+            raise StartupError(
+                f"the key service cannot be asked ({type(error).__name__})", "set AWS_REGION, AWS_ENDPOINT_URL_KMS"
+            ) from None
+    assert settings.recording_key_file is not None
+    return FileWrapping(read_wrapping_key(settings.recording_key_file))
 
 
 def utc_now() -> datetime:

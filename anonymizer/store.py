@@ -29,6 +29,7 @@ from anonymizer.domain.segments import (
     report_name,
 )
 from anonymizer.sealing import Seal, SealBrokenError, new_data_key
+from anonymizer.wrapping import KeyWrapping, open_with, seal_with
 from mesh.errors import NotFound, StartupError, Unavailable
 
 # obstore raises Python's own errors where there is one.
@@ -58,12 +59,12 @@ class RecordingStore:
 
     Args:
         objects: where they lie.
-        wrapping_key: wraps the data keys.
+        wrapping: wraps the data keys.
     """
 
-    def __init__(self, objects: ObjectStore, wrapping_key: bytes) -> None:
+    def __init__(self, objects: ObjectStore, wrapping: KeyWrapping) -> None:
         self._objects = objects
-        self._wrapping = Seal(wrapping_key)
+        self._wrapping = wrapping
         self._seals: dict[KeyScope, Seal] = {}
 
     async def write(self, segment: SegmentName, content: bytes) -> None:
@@ -225,7 +226,8 @@ class RecordingStore:
             Unavailable: the store does not take it now.
         """
         try:
-            await obstore.put_async(self._objects, _HOLDS, self._wrapping.close(_HOLDS, holds.to_json()))
+            sealed = await seal_with(self._wrapping, _HOLDS, holds.to_json())
+            await obstore.put_async(self._objects, _HOLDS, sealed)
         except (BaseError, OSError) as error:
             raise _unavailable(error) from error
 
@@ -236,7 +238,7 @@ class RecordingStore:
             Unavailable: the store does not answer.
         """
         try:
-            return Holds.from_json(self._wrapping.open(_HOLDS, await self._get(_HOLDS)))
+            return Holds.from_json(await open_with(self._wrapping, _HOLDS, await self._get(_HOLDS)))
         except (*_ABSENT, SealBrokenError, ValueError):
             return None
         except (BaseError, OSError) as error:
@@ -260,22 +262,25 @@ class RecordingStore:
             return await self._existing_seal(scope)
         except _ABSENT:
             pass
-        wrapped = self._wrapping.close(scope.name, new_data_key())
+        key = new_data_key()
+        wrapped = await self._wrapping.wrap(scope.name, key)
         try:
             await obstore.put_async(self._objects, scope.name, wrapped, mode="create")
         except _PRESENT:
             # Another replica was first: its key is the day's key.
             return await self._existing_seal(scope)
-        return self._remember(scope, wrapped)
+        return self._remember(scope, key)
 
     async def _existing_seal(self, scope: KeyScope) -> Seal:
         known = self._seals.get(scope)
-        return known if known is not None else self._remember(scope, await self._get(scope.name))
+        if known is not None:
+            return known
+        return self._remember(scope, await self._wrapping.unwrap(scope.name, await self._get(scope.name)))
 
-    def _remember(self, scope: KeyScope, wrapped: bytes) -> Seal:
+    def _remember(self, scope: KeyScope, key: bytes) -> Seal:
         if len(self._seals) >= _KNOWN_KEYS:
             self._seals.clear()
-        seal = self._seals[scope] = Seal(self._wrapping.open(scope.name, wrapped))
+        seal = self._seals[scope] = Seal(key)
         return seal
 
     async def _get(self, name: str) -> bytes:

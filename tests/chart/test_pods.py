@@ -151,3 +151,17 @@ def test_certificates_carry_identity_and_name(render: Render) -> None:
         assert specification["uris"] == [f"spiffe://argo.local/service/{component}"]
         assert component in specification["dnsNames"]
         assert f"argo-{component}-headless.argo.svc.cluster.local" in specification["dnsNames"]
+
+
+def test_a_key_service_takes_the_place_of_the_key_in_a_secret(render: Render, pods: Pods) -> None:
+    with_service = pods(render("existing-secrets"))["Deployment/argo-anonymizer"]
+    with_secret = pods(render("minimal"))["Deployment/argo-anonymizer"]
+
+    def shape(template: Manifest) -> tuple[set[str], set[str]]:
+        volumes = {volume["name"] for volume in template["spec"]["volumes"]}
+        return volumes & {"recording-key"}, {each["name"] for each in template["spec"]["containers"][0]["env"]} & {
+            "ARGO_RECORDING_KEY_FILE", "ARGO_RECORDING_KMS_KEY", "AWS_ENDPOINT_URL_KMS",
+        }  # fmt: skip
+
+    assert shape(with_service) == (set(), {"ARGO_RECORDING_KMS_KEY", "AWS_ENDPOINT_URL_KMS"})
+    assert shape(with_secret) == ({"recording-key"}, {"ARGO_RECORDING_KEY_FILE"})

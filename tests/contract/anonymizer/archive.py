@@ -29,6 +29,7 @@ from anonymizer.playback import Archive
 from anonymizer.recording_service import RecordingServicer
 from anonymizer.signing import Signer
 from anonymizer.store import RecordingStore, open_objects
+from anonymizer.wrapping import FileWrapping
 from argo.anonymizer.v1 import erasure_service_pb2_grpc, recording_service_pb2_grpc
 from argo.anonymizer.v1 import recording_service_pb2 as pb
 from mesh.postgres import Pool, open_pool
@@ -151,7 +152,7 @@ async def fresh_pool(server: EmbeddedPostgres) -> AsyncIterator[Pool]:
 @asynccontextmanager
 async def archive(authority: CertificateAuthority, pool: Pool, folder: Path) -> AsyncIterator[World]:
     async with AsyncExitStack() as stack:
-        store = RecordingStore(open_objects(folder.as_uri()), b"\1" * 32)
+        store = RecordingStore(open_objects(folder.as_uri()), FileWrapping(b"\1" * 32))
         database = Database(pool)
         index = SegmentIndex(database)
         signer = Signer(Ed25519PrivateKey.generate())

@@ -20,6 +20,7 @@ from anonymizer.metrics import AnonymizerMetrics
 from anonymizer.reports import ErasureReports
 from anonymizer.signing import Signer, verify
 from anonymizer.store import RecordingStore, open_objects
+from anonymizer.wrapping import FileWrapping
 from mesh.errors import Unavailable
 
 NORTH, SOUTH = "devices/piazza-1/optics/north", "devices/piazza-1/optics/south"
@@ -58,7 +59,11 @@ class World:
 
     @classmethod
     def at(cls, folder: Path, database: Database) -> World:
-        store = RecordingStore(open_objects(folder.as_uri()), b"\1" * 32)
+        store = RecordingStore(open_objects(folder.as_uri()), FileWrapping(b"\1" * 32))
+        return cls.of(store, database)
+
+    @classmethod
+    def of(cls, store: RecordingStore, database: Database) -> World:
         return cls(store, database, Registry(), prometheus_client.CollectorRegistry())
 
     def restart(self) -> None:

@@ -21,6 +21,7 @@ from anonymizer.metrics import AnonymizerMetrics
 from anonymizer.recording import Recorder
 from anonymizer.sealing import SealBrokenError, read_wrapping_key
 from anonymizer.store import RecordingStore, open_objects
+from anonymizer.wrapping import FileWrapping
 from mesh.errors import NotFound, StartupError, Unavailable
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(folder: Path) -> RecordingStore:
-    return RecordingStore(open_objects(folder.as_uri()), KEY)
+    return RecordingStore(open_objects(folder.as_uri()), FileWrapping(KEY))
 
 
 @pytest.fixture
@@ -122,7 +123,7 @@ async def test_without_the_key_nothing_opens(recorder: Recorder, store: Recordin
     record(recorder, 30)
     await recorder.drain()
     segment, *_ = await segments_of(store)
-    stranger = RecordingStore(open_objects(folder.as_uri()), OTHER_KEY)
+    stranger = RecordingStore(open_objects(folder.as_uri()), FileWrapping(OTHER_KEY))
 
     with pytest.raises(SealBrokenError):
         await stranger.read(segment)
@@ -150,7 +151,7 @@ async def test_a_restarted_process_reads_what_the_one_before_wrote(
     record(recorder, 30)
     await recorder.drain()
     segment, *_ = await segments_of(store)
-    again = RecordingStore(open_objects(folder.as_uri()), KEY)
+    again = RecordingStore(open_objects(folder.as_uri()), FileWrapping(KEY))
 
     assert (await again.read(segment))[4:8] == b"ftyp"
 

@@ -7,8 +7,17 @@
   value: {{ include "argo.target" (dict "root" .root "component" "registry" "key" "registry") | quote }}
 - name: ARGO_RECORDING_URL
   value: {{ $anonymizer.recording.url | quote }}
+{{- with $anonymizer.recording.kms }}
+{{- if .key }}
+- name: ARGO_RECORDING_KMS_KEY
+  value: {{ .key | quote }}
+- name: AWS_ENDPOINT_URL_KMS
+  value: {{ .endpoint | quote }}
+{{- else }}
 - name: ARGO_RECORDING_KEY_FILE
   value: /etc/argo/recording/key
+{{- end }}
+{{- end }}
 - name: ARGO_SIGNING_KEY_FILE
   value: /etc/argo/signing/key.pem
 {{ include "argo.secretEnv" (dict "name" "ARGO_POSTGRES_DSN" "secret" $anonymizer.postgres) }}
