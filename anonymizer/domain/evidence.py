@@ -1,19 +1,24 @@
 """What speaks for a cell being empty street, and what against: the account that decides what the plate may learn.
 
 It counts the time for which a cell looked as remembered while nothing was detected on it. Against it count detections
-in which nothing moves, motion that no detection explains, and a new look that came where another one had been. Somebody
-whom the detector sees passing counts neither way: the street that he covers for a moment is the street again after him.
+in which nothing moves, motion that no detection explains, fidgets that are too small for motion, and a new look that
+came where another one had been. Somebody whom the detector sees passing counts neither way: the street that he covers
+for a moment is the street again after him.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from anonymizer.domain.grid import Cells, Grid, closed_across, grown_across
+from anonymizer.domain.grid import Cells, Grid, closed_across, grown, grown_across
 from anonymizer.domain.occupancy import Occupancy
+
+SHADOWED: Final = 6
+"""Cells around motion that a detection explains in which a fidget may be a shadow or a light of whoever passes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +39,12 @@ class LearningRules:
         interruption_seconds: what each motion that no detection explains takes from a wait. The rim of somebody who
             sways covers and uncovers a cell every second and never gets through.
         suspicion_weight: how much each second under an unconfident detection of a person who does not move takes from
-            a wait. At 9, a cell that is under one for more than a tenth of the time is never learned.
+            a wait. At 19, a cell that is under one for more than a twentieth of the time is never learned.
         parking_weight: the same for a vehicle.
+        fidget_weight: how much each second in which a cell fidgets (`comparison.fidgeting`) takes from a wait. At 29, a
+            cell that fidgets for more than a thirtieth of the time is never learned: somebody stands there who sways by
+            less than motion shows.
+        few_fidgets: a cell that fidgeted so often since its wait began is restless, see held_together.
         debt_seconds: so far below nothing may detections of persons take a wait, so that a run of misses is not enough.
         dwell_seconds: a cell that a detection covered for longer without hiding how it looks is suspected: whoever is
             there belongs to that look. Uncovered time counts back by `dwell_recovery`.
@@ -46,8 +55,8 @@ class LearningRules:
         averaging: weight of a new picture in the running average that becomes the plate.
     """
 
-    quiet_seconds: float = 20.0
-    returned_seconds: float = 10.0
+    quiet_seconds: float = 18.0
+    returned_seconds: float = 9.0
     overtaken_seconds: float = 120.0
     relearn_seconds: float = 1800.0
     empty_verdicts: int = 15
@@ -55,8 +64,10 @@ class LearningRules:
     gap_seconds: float = 2.0
     verdict_gap_seconds: float = 3.0
     interruption_seconds: float = 3.0
-    suspicion_weight: float = 9.0
+    suspicion_weight: float = 19.0
     parking_weight: float = 0.5
+    fidget_weight: float = 29.0
+    few_fidgets: int = 5
     debt_seconds: float = 8.0
     dwell_seconds: float = 3.0
     dwell_recovery: float = 0.5
@@ -84,6 +95,7 @@ class Evidence:
         self._restless_until: npt.NDArray[np.float64] = np.full(grid.shape, -np.inf)
         self._hidden: Cells = np.zeros(grid.shape, np.bool_)
         self._returned: Cells = np.zeros(grid.shape, np.bool_)
+        self._fidgets: npt.NDArray[np.int32] = np.zeros(grid.shape, np.int32)
         self._interrupted: Cells = np.zeros(grid.shape, np.bool_)
         self._moving: Cells = np.zeros(grid.shape, np.bool_)
 
@@ -93,6 +105,7 @@ class Evidence:
         self._quiet[chosen] = np.minimum(self._quiet[chosen], 0.0)
         self._empty_verdicts[chosen] = 0
         self._returned[chosen] = False
+        self._fidgets[chosen] = 0
         self._absent[chosen] = 0.0
 
     def weigh_verdict(self, occupancy: Occupancy, moving: Cells, seconds: float) -> None:
@@ -142,6 +155,17 @@ class Evidence:
         unproven = self._quiet < self.rules.interruption_seconds
         anew = moving & (unproven | (self._absent > self.rules.absence_seconds))
         return anew, anew & ~unproven
+
+    def weigh_fidgets(
+        self, fidgeting: Cells, moving: Cells, occupancy: Occupancy | None, elapsed: float, now: float
+    ) -> None:
+        """Takes which cells fidget; those beside somebody whom the detector sees passing do not count."""
+        counting = fidgeting & ~moving
+        if occupancy is not None:
+            counting &= ~grown(occupancy.explained, SHADOWED)
+        self._fidgets += counting
+        self._restless_until[counting & (self._fidgets >= self.rules.few_fidgets)] = now + self.rules.quiet_seconds
+        self._fine(counting, self.rules.fidget_weight * elapsed)
 
     def weigh_quiet(self, occupancy: Occupancy | None, elapsed: float, *, is_new_picture: bool) -> Cells:
         """Takes the picture as a proof for all cells in which nothing disturbs it; returns these."""

@@ -15,8 +15,10 @@ LEARNING_MARGIN: Final = 0.06
 """Around a confident detection nothing is learned: share of its width and height, on every side."""
 SHADOW_MARGIN: Final = 0.25
 """How far around somebody who passes he explains motion: a shadow, a swinging arm. A share as above."""
+SPARED: Final = 0.25
+"""Cells into which a box reaches less far than this share of their side are not covered by it."""
 SPARED_BY_VEHICLES: Final = 0.5
-"""Cells into which a vehicle's box reaches less far than this share of their side are not covered by it."""
+"""The same for a vehicle's box."""
 EXPLAINED_BY_MOTION: Final = 0.15
 """The share of a detection's cells that move from which on the detection is that of a passer-by. What does not move in
 it is then street between legs and arms, not somebody who stands."""
@@ -54,7 +56,7 @@ def occupancy_of(grid: Grid, verdict: Verdict, shapes: Cells) -> Occupancy:
     is_vehicle = are_vehicles(verdict.classes)
     is_sure = (verdict.scores >= CONFIDENT) & ~is_vehicle
     wide = widened(verdict.boxes, np.where(is_sure, LEARNING_MARGIN, 0.0))
-    spans = grid.spans(wide, spared=np.where(is_vehicle, SPARED_BY_VEHICLES, 0.0)[:, None])
+    spans = grid.spans(wide, spared=np.where(is_vehicle, SPARED_BY_VEHICLES, SPARED)[:, None])
     extents = (spans[:, 2] - spans[:, 0]) * (spans[:, 3] - spans[:, 1])
     is_passing = counts(shapes, spans) >= EXPLAINED_BY_MOTION * extents
     for index, area in enumerate(slices(spans)):

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anonymizer.domain import comparison
-from anonymizer.domain.comparison import Sensitivity
+from anonymizer.domain.comparison import Look, Sensitivity
 from anonymizer.domain.evidence import Evidence, LearningRules
 from anonymizer.domain.frame import Plane, Planes
 from anonymizer.domain.grid import CELL, Cells, Grid
@@ -57,20 +57,25 @@ class Plate:
         self.grid = grid
         self.rules = rules or LearningRules()
         self.known: Cells = np.zeros(grid.shape, np.bool_)
-        self.planes = _grey(grid)
-        self._snapshot = _grey(grid)
-        self._average = tuple(plane.astype(np.float32) for plane in _each(self.planes))
+        self._plate = Look.at(grid, _grey(grid))
+        self._snapshot = Look.at(grid, _grey(grid))
+        self._average = tuple(plane.astype(np.float32) for plane in _each(_grey(grid)))
         self._evidence = Evidence(grid, self.rules)
         self._last_tick = -np.inf
         self._last_verdict = -np.inf
         self._last_frame = np.inf
         self._last_look: Plane | None = None
 
-    def changed(self, live: Planes) -> Cells:
-        """Known cells in which the picture is not the plate."""
-        return self.known & comparison.differing(self.grid, live, self.planes, UNCHANGED)
+    @property
+    def planes(self) -> Planes:
+        """The picture of the street; grey where it is not known."""
+        return self._plate.planes
 
-    def moving(self, live: Planes) -> Cells:
+    def changed(self, live: Look) -> Cells:
+        """Known cells in which the picture is not the plate."""
+        return self.known & comparison.differing(self.grid, live, self._plate, UNCHANGED)
+
+    def moving(self, live: Look) -> Cells:
         """Cells that differ from how they looked when their wait began."""
         return comparison.differing(self.grid, live, self._snapshot, STILL)
 
@@ -81,7 +86,7 @@ class Plate:
         self._evidence.overtaken[:] = False
         self._last_tick = -np.inf
 
-    def observe(self, live: Planes, now: float, motion: Motion, occupancy: Occupancy | None) -> None:
+    def observe(self, live: Look, now: float, motion: Motion, occupancy: Occupancy | None) -> None:
         """Takes one picture as evidence.
 
         Args:
@@ -101,10 +106,11 @@ class Plate:
             elapsed = 0.0
         self._last_tick = now
         self._look_anew(live, *self._evidence.weigh_motion(motion.moving, occupancy, elapsed, now))
+        self._evidence.weigh_fidgets(self._fidgeting(live), motion.moving, occupancy, elapsed, now)
         self._evidence.restart(self.known & ~motion.changed)
-        is_new = self._is_new_picture(live)
+        is_new = self._is_new_picture(live.planes)
         undisturbed = self._evidence.weigh_quiet(occupancy, elapsed, is_new_picture=is_new)
-        self._average_in(live, undisturbed & ~(self.known & ~motion.changed))
+        self._average_in(live.planes, undisturbed & ~(self.known & ~motion.changed))
         self._accept(now)
 
     def _take_verdict(self, occupancy: Occupancy, motion: Motion, now: float) -> None:
@@ -115,7 +121,7 @@ class Plate:
         self._evidence.weigh_verdict(occupancy, motion.moving, seconds)
         self.known &= ~(self._evidence.doubted & ~motion.changed)
 
-    def _look_anew(self, live: Planes, anew: Cells, proven: Cells) -> None:
+    def _look_anew(self, live: Look, anew: Cells, proven: Cells) -> None:
         """Takes what these cells show now for what is to be learned.
 
         Args:
@@ -128,11 +134,12 @@ class Plate:
             return
         if proven.any():
             self._evidence.overtaken |= proven & comparison.differing(
-                self.grid, live, Planes(*self._averages()), UNCHANGED
+                self.grid, live, Look.at(self.grid, Planes(*self._averages())), UNCHANGED
             )
         self._evidence.restart(anew)
-        _paste(self.grid, _each(live), _each(self._snapshot), anew)
-        _paste(self.grid, _each(live), self._average, anew)
+        _paste(self.grid, _each(live.planes), _each(self._snapshot.planes), anew)
+        _paste(self.grid, _each(live.planes), self._average, anew)
+        self._snapshot.mean[anew] = live.mean[anew]
 
     def _average_in(self, live: Planes, cells: Cells) -> None:
         """Only what counts as evidence goes into the average, so that a passer-by leaves no ghost in the plate."""
@@ -146,6 +153,10 @@ class Plate:
         luma, blue, red = (np.asarray(cv2.convertScaleAbs(plane), np.uint8) for plane in self._average)
         return luma, blue, red
 
+    def _fidgeting(self, live: Look) -> Cells:
+        average = np.asarray(cv2.convertScaleAbs(self._average[0]), np.uint8)
+        return comparison.fidgeting(self.grid, live, average)
+
     def _is_new_picture(self, live: Planes) -> bool:
         look = live.luma[::_SUBSAMPLING, ::_SUBSAMPLING].copy()
         is_new = self._last_look is not None and comparison.is_new_picture(look, self._last_look)
@@ -157,6 +168,7 @@ class Plate:
         if not accepted.any():
             return
         _paste(self.grid, self._averages(), _each(self.planes), accepted)
+        self._plate.mean[accepted] = self.grid.mean(self.planes.luma)[accepted]
         self.known |= accepted
         self._evidence.overtaken &= ~accepted
         self._evidence.restart(accepted)

@@ -10,6 +10,8 @@ import numpy as np
 
 from anonymizer.domain import privacy, silhouette
 from anonymizer.domain.coasting import Areas, Coasting, CoastingRules
+from anonymizer.domain.comparison import Look
+from anonymizer.domain.credibility import Credibility, CredibilityRules
 from anonymizer.domain.evidence import LearningRules
 from anonymizer.domain.frame import Basis, Frame, MaskedFrame, Planes, Size
 from anonymizer.domain.grid import Cells, Grid, grown, opened
@@ -32,6 +34,7 @@ class RedactionRules:
     learning: LearningRules = field(default_factory=LearningRules)
     coasting: CoastingRules = field(default_factory=CoastingRules)
     stability: StabilityRules = field(default_factory=StabilityRules)
+    credibility: CredibilityRules = field(default_factory=CredibilityRules)
 
 
 class Redactor:
@@ -49,6 +52,7 @@ class Redactor:
         self.boxes = False
         self._polygons: tuple[Polygon, ...] = ()
         self._coasting = Coasting(self.rules.coasting)
+        self._credibility = Credibility(self.rules.credibility)
         self._stability = Stability(self.rules.stability)
         self._plate: Plate | None = None
         self._privacy: Cells | None = None
@@ -84,13 +88,13 @@ class Redactor:
         Args:
             frame: the picture; its capture time is the only clock.
             verdict: what the detector said of it. One for another frame, or one with boxes that are none, counts as
-            none.
+            none, and so does that of a detector that is not believed (`Credibility`).
         """
         if self._withheld:
             return MaskedFrame.blank(frame.sequence, frame.captured, frame.planes.size)
-        bound = verdict if verdict is not None and verdict.binds(frame.sequence) else None
         plate = self._plate_for(frame.planes.size)
-        live = plate.grid.padded(frame.planes)
+        bound = self._usable(frame, verdict)
+        live = Look.at(plate.grid, plate.grid.padded(frame.planes))
         changed = plate.changed(live)
         areas = self._coasting.update(bound, frame.captured)
         state = self._stability.update(plate.known, changed, frame.captured)
@@ -103,6 +107,11 @@ class Redactor:
             plate.observe(live, frame.captured, motion, occupancy)
         hidden = grown(shapes, UNEXPLAINED_GROWTH) if occupancy is None else _with_margin(shapes, occupancy)
         return self._compose(frame, plate, hidden, areas, verdicted=bound is not None)
+
+    def _usable(self, frame: Frame, verdict: Verdict | None) -> Verdict | None:
+        if verdict is None or not verdict.binds(frame.sequence):
+            return None
+        return verdict if self._credibility.update(verdict, frame.captured) else None
 
     def _compose(self, frame: Frame, plate: Plate, hidden: Cells, areas: Areas, *, verdicted: bool) -> MaskedFrame:
         settled = self._stability.state is State.SETTLED
@@ -118,6 +127,7 @@ class Redactor:
             self._privacy = None
             self._stability = Stability(self.rules.stability)
             self._coasting.forget()
+            self._credibility = Credibility(self.rules.credibility)
         return self._plate
 
     def _privacy_for(self, grid: Grid) -> Cells:
