@@ -42,6 +42,7 @@ async def compose(application: lifecycle.Application[AlertingSettings]) -> None:
     application.spawn("events", parts.consumers.consume_events(bus))
     application.spawn("observations", parts.consumers.consume_observations(bus))
     application.spawn("health", parts.consumers.consume_health(bus))
+    application.spawn("postman", parts.alarms.postman().run(parts.signal))
     application.spawn("timekeeper", parts.alarms.timekeeper.run(settings.due_seconds))
     for name, task in parts.flows.tasks(bus, RegistryClient(registry)).items():
         application.spawn(name, task)

@@ -54,7 +54,7 @@ class Parts:
         self.desk = self.alarms.desk
         self.flows = FlowParts(settings, database, self.records, self.signal, metrics, utc_now)
         self.consumers = Consumers(
-            EventStore(database),
+            EventStore(database, self.alarms.outbox),
             observations,
             metrics,
             policy=settings.policy,

@@ -33,6 +33,18 @@ class AlarmMetrics:
             ["act"],
             registry=registry,
         )
+        self.pushed = Counter(
+            "argo_alerting_webhook_attempts",
+            "Dispatches handed to webhooks, by what came of it.",
+            ["recipient", "outcome"],
+            registry=registry,
+        )
+        self.undelivered = Gauge(
+            "argo_alerting_dispatches_undelivered",
+            "Dispatches that a webhook has refused so far.",
+            ["recipient"],
+            registry=registry,
+        )
 
 
 class Metrics:

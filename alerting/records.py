@@ -6,6 +6,7 @@ from typing import Any
 
 from alerting.domain.alerts import ALERTING, Act, Alert, Step
 from alerting.domain.audience import Audience
+from alerting.domain.dispatches import Dispatch
 from alerting.domain.shelving import Shelving
 from mesh import audit
 
@@ -49,6 +50,18 @@ class Records:
         """Somebody changes what is not an alert; recorded in the transaction of the change."""
         entry = audit.AuditEntry(act=audit.Act.ALTERATION, who=who, why=why, what=what, case=case)
         await self._log.append(entry, connection=connection)
+
+    async def communication(self, dispatch: Dispatch) -> None:
+        """What an operator sent goes to an authority's webhook."""
+        await self._log.append(
+            audit.AuditEntry(
+                act=audit.Act.DISCLOSURE,
+                who=ALERTING,
+                why="an operator sent it; the webhook is called",
+                what=dispatch.name,
+                to_whom=f"authority/{dispatch.tenant}",
+            )
+        )
 
     async def shelving(self, connection: Any, shelving: Shelving, who: str, why: str) -> None:
         """Somebody sets a scope aside until a time, or ends that; recorded in the transaction of the act."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 from datetime import timedelta
+from pathlib import Path
 from typing import Literal
 
 import pydantic
@@ -52,6 +54,23 @@ class AlertingSettings(ServiceSettings):
         le=1,
         description="one standard error of the detector's counts, as a share of them",
     )
+    webhooks: Path | None = pydantic.Field(
+        None, description="JSON file of the authorities' webhooks, see docs/dispatch.md; none: they watch"
+    )
+    webhook_ca: Path | None = pydantic.Field(
+        None, description="PEM file of the authorities that sign the webhooks' certificates; none: the system's"
+    )
+    authority_networks: tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...] = pydantic.Field(
+        (), description="networks that webhooks may lie in; none: no webhook is called"
+    )
+    webhook_timeout_seconds: float = pydantic.Field(10.0, gt=0, description="for one attempt, from dialling to the end")
+    webhook_patience_seconds: float = pydantic.Field(
+        86400.0, gt=0, description="a webhook that has refused a dispatch for so long is given up"
+    )
+    cap_sender: str = pydantic.Field(
+        "argo@city.example", pattern=r"^[^\s,<&]+$", description="who sends CAP messages, unique in the world"
+    )
+    cap_exercise: bool = pydantic.Field(False, description="CAP messages say that nobody is to act on them")
     merge_seconds: float = pydantic.Field(
         10.0, ge=0, description="events of one kind, seen by several optics of a place within this time, are one alert"
     )

@@ -26,6 +26,7 @@ class ChangeSignal:
         self._database = database
         self._maximum = maximum_watches
         self._watchers: set[asyncio.Event] = set()
+        self._attendants: set[asyncio.Event] = set()
         self.closed = False
 
     @contextmanager
@@ -43,6 +44,16 @@ class ChangeSignal:
             yield changed
         finally:
             self._watchers.discard(changed)
+
+    @contextmanager
+    def attend(self) -> Iterator[asyncio.Event]:
+        """The same for a part of the service itself, which is always let in."""
+        changed = asyncio.Event()
+        self._attendants.add(changed)
+        try:
+            yield changed
+        finally:
+            self._attendants.discard(changed)
 
     async def listen(self) -> NoReturn:
         """Listens for ever, over restarts of the database."""
@@ -76,5 +87,5 @@ class ChangeSignal:
                     await connection.remove_listener(CHANGES_CHANNEL, heard)
 
     def _wake(self) -> None:
-        for changed in self._watchers:
+        for changed in self._watchers | self._attendants:
             changed.set()

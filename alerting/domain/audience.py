@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from alerting.domain.alerts import Alert, State
-
-_HANDED_OVER = (State.DISPATCHED, State.CLOSED)
+from alerting.domain.alerts import Act, Alert, State, Transition
 
 
 @dataclass(frozen=True)
@@ -30,11 +28,25 @@ class Audience:
         return self.recipient is None or self.recipient in alert.recipients
 
     def view(self, alert: Alert) -> Alert:
-        """The alert as this reader gets it: an authority reads no notes of the control room, nor who else was told."""
+        """The alert as this reader gets it.
+
+        An authority reads no notes of the control room, nor who has it there, nor who else was told and what they said.
+        """
         if self.recipient is None:
             return alert
         return replace(
             alert,
-            transitions=tuple(step for step in alert.transitions if step.state in _HANDED_OVER),
+            transitions=tuple(step for step in alert.transitions if self._concerns(step)),
             recipients=(self.recipient,),
+            owner="",
+            escalations=0,
+            deliveries=tuple(one for one in alert.deliveries if one.recipient == self.recipient),
         )
+
+    def _concerns(self, step: Transition) -> bool:
+        match step.act:
+            case None:
+                return step.state in (State.DISPATCHED, State.CLOSED)
+            case Act.DISPATCH | Act.RECEIVE | Act.REPORT:
+                return step.object == self.recipient
+        return step.act is Act.CLOSE

@@ -14,12 +14,14 @@ UPDATE change_sequence SET floor = greatest(floor, $1)
 SELECT pg_notify('alerting_changes', $1::text)
 
 -- name: get_alert
-SELECT a.*, ARRAY(SELECT t FROM alert_transitions AS t WHERE t.alert_id = a.alert_id ORDER BY t.ordinal) AS transitions
+SELECT a.*, ARRAY(SELECT t FROM alert_transitions AS t WHERE t.alert_id = a.alert_id ORDER BY t.ordinal) AS transitions,
+    ARRAY(SELECT d FROM dispatch_states AS d WHERE d.alert_id = a.alert_id ORDER BY d.change) AS dispatches
 FROM alerts AS a
 WHERE a.alert_id = $1
 
 -- name: list_alerts
-SELECT a.*, ARRAY(SELECT t FROM alert_transitions AS t WHERE t.alert_id = a.alert_id ORDER BY t.ordinal) AS transitions
+SELECT a.*, ARRAY(SELECT t FROM alert_transitions AS t WHERE t.alert_id = a.alert_id ORDER BY t.ordinal) AS transitions,
+    ARRAY(SELECT d FROM dispatch_states AS d WHERE d.alert_id = a.alert_id ORDER BY d.change) AS dispatches
 FROM alerts AS a
 WHERE (cardinality($1::smallint[]) = 0 OR a.state = ANY ($1))
     AND ($2::text IS NULL OR a.optic = $2)
@@ -30,7 +32,8 @@ LIMIT $6
 
 -- name: list_changes
 -- Changes after $1 up to $2, oldest first; of those up to $3, the snapshot, only what is not closed.
-SELECT a.*, ARRAY(SELECT t FROM alert_transitions AS t WHERE t.alert_id = a.alert_id ORDER BY t.ordinal) AS transitions
+SELECT a.*, ARRAY(SELECT t FROM alert_transitions AS t WHERE t.alert_id = a.alert_id ORDER BY t.ordinal) AS transitions,
+    ARRAY(SELECT d FROM dispatch_states AS d WHERE d.alert_id = a.alert_id ORDER BY d.change) AS dispatches
 FROM alerts AS a
 WHERE a.change > $1 AND a.change <= $2 AND (a.change > $3 OR a.state <> 5)
     AND ($4::text IS NULL OR a.recipients @> ARRAY[$4])

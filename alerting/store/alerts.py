@@ -12,6 +12,7 @@ from typing import Any
 from alerting.domain import tokens
 from alerting.domain.alerts import Alert, Kind, State, Step, take
 from alerting.store.database import Database
+from alerting.store.dispatches import Outbox
 from alerting.store.queries import QUERIES
 from alerting.store.rows import alert_of
 from alerting.store.verdicts import count_verdict
@@ -64,8 +65,9 @@ class AlertStore:
     Every method raises ``Unavailable`` when the database does not answer.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, outbox: Outbox) -> None:
         self._database = database
+        self._outbox = outbox
 
     async def get_alert(self, alert_id: str) -> Alert | None:
         """Reads one, or none."""
@@ -145,6 +147,7 @@ class AlertStore:
                 return answered
             changed = await writer.write(take(alert, prepare(alert), now))
             await _count(connection, alert, changed)
+            await self._outbox.post(connection, alert, changed, request.step.act, now)
             response = respond(changed)
             await _remember(connection, request, response)
             await record(connection, changed)

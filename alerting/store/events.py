@@ -14,6 +14,7 @@ from alerting.domain.coverage import Report
 from alerting.domain.events import RuleEvent
 from alerting.domain.shifts import operators
 from alerting.store.database import Database
+from alerting.store.dispatches import Outbox, changed_by_events
 from alerting.store.queries import QUERIES
 from alerting.store.rows import alert_of, shelving_of, shift_of
 from alerting.store.verdicts import count_raised
@@ -30,6 +31,7 @@ class Arrivals:
     now: datetime
     policy: Policy
     neighbours: Neighbours
+    outbox: Outbox
 
 
 @dataclass
@@ -57,8 +59,9 @@ class EventStore:
     Every method is one transaction, and raises ``Unavailable`` when the database does not answer.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, outbox: Outbox) -> None:
         self._database = database
+        self._outbox = outbox
 
     async def write_events(
         self, events: Sequence[RuleEvent], now: datetime, policy: Policy, neighbours: Neighbours
@@ -83,7 +86,8 @@ class EventStore:
             await count_raised(connection, shadow_rules, live=False)
             live = [event for event in new if event.live]
             if writer is not None and live:
-                await annunciate(connection, writer, Arrivals(live, now, policy, neighbours), outcome)
+                arrivals = Arrivals(live, now, policy, neighbours, self._outbox)
+                await annunciate(connection, writer, arrivals, outcome)
             if writer is not None:
                 await writer.finish()
         return outcome
@@ -109,12 +113,15 @@ class EventStore:
 
 async def annunciate(connection: Any, writer: AlertWriter, arrivals: Arrivals, outcome: Outcome) -> None:
     """Decides about the new events of live rules and writes what was decided, in the writer's transaction."""
-    annunciator = Annunciator(arrivals.policy, await _room(connection, arrivals), arrivals.now)
+    room = await _room(connection, arrivals)
+    annunciator = Annunciator(arrivals.policy, room, arrivals.now)
     annunciator.take(arrivals.events)
     written = {alert.alert_id: alert for alert in await writer.write_all(annunciator.changed.values())}
     links = [(event.event_id, alert_id) for event, alert_id in annunciator.links]
     await connection.executemany(QUERIES["link_event"], links)
     await connection.executemany(QUERIES["relink_events"], annunciator.folded)
+    for before, after in changed_by_events(room.open_alerts, list(written.values())):
+        await arrivals.outbox.post(connection, before, after, None, arrivals.now)
     outcome.raised = [written[alert_id] for alert_id in annunciator.raised]
     outcome.joined = len(links) - len(annunciator.raised)
     outcome.folded = len(annunciator.folded)

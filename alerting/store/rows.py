@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from alerting.domain.alerts import Act, Alert, Assessment, Kind, Priority, State, Transition
+from alerting.domain.alerts import Act, Alert, Assessment, Delivery, Kind, Priority, State, Transition
+from alerting.domain.dispatches import DeliveryState, Dispatch, DispatchKind, Reference
 from alerting.domain.shelving import Shelving
 from alerting.domain.shifts import Shift
 
@@ -38,6 +40,45 @@ def alert_of(row: Any) -> Alert:
         escalations=row["escalations"],
         due_time=row["due_time"],
         other_optics=tuple(row["other_optics"]),
+        deliveries=_deliveries(row.get("dispatches") or ()),
+    )
+
+
+def _deliveries(rows: Iterable[Any]) -> tuple[Delivery, ...]:
+    """One per recipient, of its dispatches from the oldest to the newest: the latest word of each kind."""
+    found: dict[str, Delivery] = {}
+    for row in rows:
+        before = found.get(row["recipient"])
+        told = row["outcome"] or before is None
+        found[row["recipient"]] = Delivery(
+            recipient=row["recipient"],
+            dispatch_id=row["dispatch_id"],
+            state=row["state"],
+            attempts=row["attempts"],
+            problem=row["problem"],
+            receipt_time=row["receipt_time"] or (before.receipt_time if before is not None else None),
+            outcome=row["outcome"] if told or before is None else before.outcome,
+            outcome_note=row["outcome_note"] if told or before is None else before.outcome_note,
+            outcome_time=row["outcome_time"] if told or before is None else before.outcome_time,
+        )
+    return tuple(found.values())
+
+
+def dispatch_of(row: Any) -> Dispatch:
+    """A dispatch from a row of ``dispatches``."""
+    references = zip(row["reference_ids"], row["reference_times"], strict=True)
+    return Dispatch(
+        dispatch_id=row["dispatch_id"],
+        alert_id=row["alert_id"],
+        recipient=row["recipient"],
+        kind=DispatchKind(row["kind"]),
+        change=row["change"],
+        send_time=row["send_time"],
+        content=row["content"],
+        references=tuple(Reference(*reference) for reference in references),
+        state=DeliveryState(row["state"]),
+        attempts=row["attempts"],
+        receipt_time=row["receipt_time"],
     )
 
 

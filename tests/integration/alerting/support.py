@@ -14,11 +14,13 @@ import pydantic
 
 from alerting import migrations
 from alerting.assembly import Parts
+from alerting.dispatch_messages import rendered
 from alerting.domain.holds import HeldInterval
 from alerting.metrics import Metrics
 from alerting.settings import AlertingSettings
 from alerting.store.alerts import AlertStore
 from alerting.store.database import Database
+from alerting.store.dispatches import Outbox
 from alerting.store.holds import HoldStore
 from alerting.upkeep import ReadHolds
 from argo.detector.v1 import bus_pb2
@@ -122,7 +124,7 @@ def parts(pool: Pool, service_settings: AlertingSettings, read_holds: ReadHolds 
 
 def alert_store(pool: Pool) -> AlertStore:
     """Of the alerts in a database."""
-    return AlertStore(Database(pool))
+    return AlertStore(Database(pool), Outbox(rendered))
 
 
 def hold_store(pool: Pool) -> HoldStore:

@@ -7,9 +7,11 @@ import pytest
 
 from alerting import contracts
 from alerting.assembly import Parts
+from alerting.dispatch_messages import rendered
 from alerting.domain.alerts import Act, Step
 from alerting.store.alerts import AlertStore, Request
 from alerting.store.database import Database
+from alerting.store.dispatches import Outbox
 from alerting.store.erasure import ErasureStore
 from argo.camera_gateway.v1 import coverage_pb2
 from argo.detector.v1 import bus_pb2
@@ -92,5 +94,5 @@ async def test_an_erasure_that_cannot_be_recorded_waits(parts: Parts, pool: Pool
 
     await pool.execute("GRANT INSERT ON audit_entries TO CURRENT_USER")
     await parts.upkeep.once()
-    assert await AlertStore(Database(pool)).get_alert("a-gone") is None
+    assert await AlertStore(Database(pool), Outbox(rendered)).get_alert("a-gone") is None
     assert await support.count(pool, "alerts") == 0

@@ -16,6 +16,22 @@
   value: {{ $root.Values.origins.live | quote }}
 - name: ARGO_AUTHORITIES
   value: {{ join "," $root.Values.alerting.authorities | quote }}
+{{- with $root.Values.alerting.webhooks }}
+- name: ARGO_CAP_SENDER
+  value: {{ .capSender | quote }}
+- name: ARGO_CAP_EXERCISE
+  value: {{ .capExercise | quote }}
+{{- if .existingSecret }}
+- name: ARGO_WEBHOOKS
+  value: /etc/argo/webhooks/webhooks.json
+- name: ARGO_AUTHORITY_NETWORKS
+  value: {{ join "," .networks | quote }}
+{{- if .privateCa }}
+- name: ARGO_WEBHOOK_CA
+  value: /etc/argo/webhooks/ca.crt
+{{- end }}
+{{- end }}
+{{- end }}
 {{- with $root.Values.alerting.alarms }}
 - name: ARGO_ALARM_BUDGET
   value: {{ .budget | quote }}
