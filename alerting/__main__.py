@@ -14,6 +14,7 @@ from alerting.console.board import Board
 from alerting.metrics import Metrics
 from alerting.settings import AlertingSettings
 from mesh import audit, lifecycle
+from mesh.audit.anchorage import keep_checkpoints
 from mesh.bus import Bus
 from mesh.http import serve_web
 from mesh.postgres import open_pool
@@ -48,6 +49,7 @@ async def compose(application: lifecycle.Application[AlertingSettings]) -> None:
         application.spawn(name, task)
     application.spawn("upkeep", parts.upkeep.run(settings.erasure_seconds))
     application.spawn("break-glass", parts.oversight.break_glass.remind(settings.erasure_seconds))
+    keep_checkpoints(application, settings, lambda: parts.log, migrations.SCHEMA)
     application.on_drain("watches", parts.signal.close)
 
 

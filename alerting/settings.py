@@ -12,10 +12,11 @@ import pydantic
 from alerting.domain.alerts import Priority
 from alerting.domain.annunciation import Policy
 from alerting.domain.escalation import Patience
+from mesh.audit.settings import AuditSettings
 from mesh.settings import ServiceSettings
 
 
-class AlertingSettings(ServiceSettings):
+class AlertingSettings(AuditSettings, ServiceSettings):
     """The environment of alerting and its console."""
 
     nats_url: str = pydantic.Field(description="of the NATS server, e.g. tls://nats:4222")

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from anonymizer import exports, signing
+from anonymizer import exports
+from mesh import signing
 from mesh.errors import StartupError
 
 WHOLE, BROKEN, NOT_LOOKED_AT = 0, 1, 2

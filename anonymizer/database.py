@@ -80,6 +80,10 @@ class Database:
             async with self._open_pool().acquire() as connection, connection.transaction():
                 yield connection
 
+    def audit_log(self) -> AuditLog:
+        """The audit log, as long as PostgreSQL is there."""
+        return AuditLog(self._open_pool())
+
     async def put_on_record(self, entry: AuditEntry, *, connection: Any = None) -> AuditRecord:
         """Appends an act to the audit log, see ``AuditLog.append``.
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from anonymizer.database import Database
     from anonymizer.index import Stretch
     from anonymizer.playback import Archive
-    from anonymizer.signing import Signer
+    from mesh.signing import Signer
 
 DEFAULT_PAGE: Final = 50
 LARGEST_PAGE: Final = 1000

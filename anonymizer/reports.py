@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from anonymizer.domain.holding import Holds
     from anonymizer.erasure import HeldSegments
     from anonymizer.erasure_index import ErasureIndex, Tally
-    from anonymizer.signing import Signer
     from anonymizer.store import RecordingStore
+    from mesh.signing import Signer
 
 log = structlog.get_logger(__name__)
 

@@ -7,13 +7,14 @@ from typing import Final
 
 import pydantic
 
+from mesh.audit.settings import AuditSettings
 from mesh.settings import ServiceSettings
 
 RECORDING: Final = ("signing_key_file", "postgres_dsn", "registry")
 """What recording needs beside a store and a key: who signs, what is there and on record, and what is held."""
 
 
-class AnonymizerSettings(ServiceSettings):
+class AnonymizerSettings(AuditSettings, ServiceSettings):
     """What the anonymizer can be told."""
 
     web_listen: str = pydantic.Field(
@@ -33,9 +34,6 @@ class AnonymizerSettings(ServiceSettings):
     recording_key_file: Path | None = pydantic.Field(None, description="file with the key that wraps the data keys")
     recording_kms_key: str | None = pydantic.Field(
         None, description="instead of the file: id, alias or ARN of a key behind AWS' KMS API"
-    )
-    signing_key_file: Path | None = pydantic.Field(
-        None, description="PEM file with the Ed25519 key that signs exports and reports of erasure"
     )
     postgres_dsn: pydantic.SecretStr | None = pydantic.Field(
         None, description="connection string of the role anonymizer: index of the recordings, audit log"

@@ -22,12 +22,14 @@ from anonymizer.recording import Recorder
 from anonymizer.recording_service import RecordingServicer
 from anonymizer.reports import ErasureReports
 from anonymizer.sealing import read_wrapping_key
-from anonymizer.signing import Signer, read_signing_key
+from anonymizer.sql import SCHEMA
 from anonymizer.store import RecordingStore, open_objects
 from anonymizer.wrapping import FileWrapping, KeyWrapping, KmsWrapping
 from argo.anonymizer.v1 import erasure_service_pb2_grpc, recording_service_pb2_grpc
+from mesh.audit.anchorage import keep_checkpoints
 from mesh.errors import StartupError
 from mesh.rpc.channel import open_channel
+from mesh.signing import Signer, read_signing_key
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -104,6 +106,7 @@ class Recording:
         application.spawn("recording", self.recorder.run())
         application.spawn("indexing", self.indexing.run())
         application.spawn("erasure", self.eraser.run(settings.erasure_period_seconds))
+        keep_checkpoints(application, settings, self.database.audit_log, SCHEMA)
         log.info("recording.signing_key_loaded", thumbprint=self.signer.thumbprint)
 
     async def drain(self) -> None:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import structlog
 
 from mesh import audit, lifecycle, postgres
+from mesh.audit.anchorage import keep_checkpoints
 from mesh.http import serve_web
 from mesh.postgres import Phase
 from registry import sql
@@ -37,6 +38,7 @@ async def compose(app: lifecycle.Application[RegistrySettings]) -> None:
     app.on_drain("watches", registry.watch.drain)
     app.on_drain("leases", registry.desk.drain)
     await registry.sweep.once()
+    keep_checkpoints(app, settings, lambda: audit.AuditLog(pool), "registry")
     app.spawn("sweep", registry.sweep.run())
     app.spawn("listen", registry.sweep.listen())
     register = public_register(pool, settings, app.metrics, clock=_now)

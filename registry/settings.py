@@ -8,11 +8,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pydantic
 
+from mesh.audit.settings import AuditSettings
 from mesh.settings import ServiceSettings
 from registry.domain.network import CameraNetworks
 
 
-class RegistrySettings(ServiceSettings):
+class RegistrySettings(AuditSettings, ServiceSettings):
     """What the registry can be told."""
 
     postgres_dsn: pydantic.SecretStr = pydantic.Field(description="postgresql://… of the registry's role")

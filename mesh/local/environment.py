@@ -129,6 +129,13 @@ class Environments:
             "ARGO_CAMERA_NETWORKS": ",".join(self._options.camera_networks),
             "ARGO_MIGRATE_ON_START": "true",
             "ARGO_WEB_LISTEN": self.web("registry"),
+            **self._checkpoints(),
+        }
+
+    def _checkpoints(self) -> dict[str, str]:
+        return {
+            "ARGO_SIGNING_KEY_FILE": str(self._state.signing_key),
+            "ARGO_AUDIT_CHECKPOINT_URL": self._state.checkpoints.as_uri(),
         }
 
     def _detector(self) -> dict[str, str]:
@@ -147,7 +154,7 @@ class Environments:
         return environment | {
             "ARGO_RECORDING_URL": self._state.recordings.as_uri(),
             "ARGO_RECORDING_KEY_FILE": str(self._state.recording_key),
-            "ARGO_SIGNING_KEY_FILE": str(self._state.signing_key),
+            **self._checkpoints(),
             "ARGO_POSTGRES_DSN": self._backends.postgres["anonymizer"],
             "ARGO_MIGRATE_ON_START": "true",
             "ARGO_REGISTRY": self.target("registry"),
@@ -173,6 +180,7 @@ class Environments:
             "ARGO_POSTGRES_DSN": self._backends.postgres["alerting"],
             "ARGO_MIGRATE_ON_START": "true",
             "ARGO_WEB_LISTEN": self.web("alerting"),
+            **self._checkpoints(),
             "ARGO_REGISTRY": self.target("registry"),
             "ARGO_ANONYMIZER": self.target("anonymizer"),
             "ARGO_CAMERA_GATEWAY": self.target("camera-gateway"),

@@ -26,6 +26,8 @@ MIN_FREE_BYTES: Final = 256 * 1024 * 1024
 """With less than this on the disk the databases would stop within minutes."""
 
 ISSUER_FOLDER: Final = "issuer"
+CHECKPOINTS_FOLDER: Final = "checkpoints"
+SIGNING_KEY: Final = "signing.pem"
 
 RECORDING_KEY_BYTES: Final = 32
 """AES-256."""
@@ -58,6 +60,11 @@ class StateFolder:
         return self.path / ISSUER_FOLDER
 
     @property
+    def checkpoints(self) -> Path:
+        """Folder of the signed heads of the audit logs."""
+        return self.path / CHECKPOINTS_FOLDER
+
+    @property
     def recordings(self) -> Path:
         """Folder of the masked, encrypted recordings."""
         return self.path / "recordings"
@@ -69,8 +76,8 @@ class StateFolder:
 
     @property
     def signing_key(self) -> Path:
-        """File with the key that signs exports and reports of erasure, PEM, for its owner only."""
-        return self.path / "signing.pem"
+        """File with the key that signs exports, reports of erasure and checkpoints, PEM, for its owner only."""
+        return self.path / SIGNING_KEY
 
     def certificate(self, identity_path: str) -> TlsFiles:
         """A new certificate for an identity, for example ``service/registry``."""
@@ -86,7 +93,7 @@ class StateFolder:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._acquire()
             self._check_space()
-            for folder in (self.logs, self.recordings):
+            for folder in (self.logs, self.recordings, self.checkpoints):
                 folder.mkdir(exist_ok=True, mode=0o700)
             self.authority = CertificateAuthority(self.path / "certificates")
             self._ensure_keys()

@@ -94,6 +94,48 @@ securityContext:
   value: {{ $values.shutdown.graceSeconds | quote }}
 {{- end -}}
 
+{{/* Where a service with an audit log keeps its signed heads (mesh/audit/settings.py). */}}
+{{- define "argo.auditEnv" -}}
+{{- with .root.Values.audit }}
+{{- if .checkpointUrl }}
+- name: ARGO_AUDIT_CHECKPOINT_URL
+  value: {{ .checkpointUrl | quote }}
+- name: ARGO_AUDIT_CHECKPOINT_SECONDS
+  value: {{ .checkpointSeconds | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The same for a service that has neither a signing key nor an object store for anything else. */}}
+{{- define "argo.auditStoreEnv" -}}
+{{- include "argo.auditEnv" . }}
+{{- with .root.Values.audit }}
+{{- if .checkpointUrl }}
+- name: ARGO_SIGNING_KEY_FILE
+  value: /etc/argo/signing/key.pem
+- name: AWS_ENDPOINT_URL
+  value: {{ .objectStore.endpoint | quote }}
+- name: AWS_REGION
+  value: {{ .objectStore.region | quote }}
+{{ include "argo.secretEnv" (dict "name" "AWS_ACCESS_KEY_ID" "secret" (dict "existingSecret" .objectStore.existingSecret "key" .objectStore.accessKeyIdKey)) }}
+{{ include "argo.secretEnv" (dict "name" "AWS_SECRET_ACCESS_KEY" "secret" (dict "existingSecret" .objectStore.existingSecret "key" .objectStore.secretAccessKeyKey)) }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* The volume with the signing key, and where it is mounted, as further arguments of argo.workload. */}}
+{{- define "argo.signingVolume" -}}
+{{- if .root.Values.audit.checkpointUrl }}
+volumes: |
+  - name: signing-key
+    secret:
+      secretName: {{ .root.Values.audit.signingKey.existingSecret }}
+      defaultMode: 0440
+      items: [{key: {{ .root.Values.audit.signingKey.key }}, path: key.pem}]
+volumeMounts: "- {name: signing-key, mountPath: /etc/argo/signing, readOnly: true}"
+{{- end }}
+{{- end -}}
+
 {{/* A map as key=value pairs, in the order of the keys. */}}
 {{- define "argo.pairs" -}}
 {{- $pairs := list -}}

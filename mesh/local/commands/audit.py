@@ -11,10 +11,13 @@ import click
 
 from mesh import audit
 from mesh.audit import Act, Anchor, AuditEntry, AuditLog, ChainWalk, files
+from mesh.audit.anchorage import CheckpointStore, open_store
 from mesh.errors import StartupError
 from mesh.local.database import administrator_dsn
 from mesh.local.environment import DATABASES
+from mesh.local.state import CHECKPOINTS_FOLDER, SIGNING_KEY
 from mesh.local.terminal import OUT, run, state_option
+from mesh.signing import StatementBrokenError, read_public_key, read_signing_key
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from mesh.audit import Place
 
 _BROKEN: Final = 1
+_READABLE: Final = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 _postgres_option = click.option(
     "--postgres",
@@ -37,6 +41,10 @@ _schema_option = click.option(
 
 class _NotLookedAtError(click.ClickException):
     exit_code = 2
+
+
+class _NotGenuineError(click.ClickException):
+    exit_code = _BROKEN
 
 
 class _Anchor(click.ParamType[Anchor]):
@@ -59,11 +67,26 @@ def audit_group() -> None:
 @_postgres_option
 @_schema_option
 @click.option("--anchor", type=_Anchor(), help="A head printed earlier, kept outside the database: shows a later cut.")
-@click.option("--file", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Verify an export instead.")
+@click.option("--file", type=_READABLE, help="Verify an export instead.")
+@click.option(
+    "--checkpoints",
+    envvar="ARGO_AUDIT_CHECKPOINT_URL",
+    show_envvar=True,
+    help="Where the services keep signed heads, file:///folder or a bucket; default: the local mesh's.",
+)
+@click.option("--key", type=_READABLE, help="Public key (PEM) that must have signed them; default: the local mesh's.")
 def verify(
-    state: Path, postgres: str | None, schemas: tuple[str, ...], anchor: Anchor | None, file: Path | None
+    state: Path,
+    postgres: str | None,
+    schemas: tuple[str, ...],
+    anchor: Anchor | None,
+    file: Path | None,
+    checkpoints: str | None,
+    key: Path | None,
 ) -> None:
     """Walk the whole hash chain and name the first entry that was changed, removed or moved.
+
+    With the checkpoints, also a log that was cut at its end or written anew as a whole is found.
 
     Exit status: 0 whole, 1 not whole, 2 it could not be looked at.
     """
@@ -72,7 +95,8 @@ def verify(
     if file is not None:
         verdicts = {file.name: _walk_file(file, anchor)}
     else:
-        verdicts = _looked_at(lambda: _walk_databases(state, postgres, schemas, anchor))
+        kept = _kept(state, postgres, checkpoints, key)
+        verdicts = _looked_at(lambda: _walk_databases(state, postgres, schemas, anchor, kept))
     for name, walk in verdicts.items():
         _tell(name, walk)
     if any(walk.finish() is not None for walk in verdicts.values()):
@@ -124,17 +148,39 @@ def _walk_file(file: Path, anchor: Anchor | None) -> ChainWalk:
 
 
 async def _walk_databases(
-    state: Path, postgres: str | None, schemas: tuple[str, ...], anchor: Anchor | None
+    state: Path,
+    postgres: str | None,
+    schemas: tuple[str, ...],
+    anchor: Anchor | None,
+    kept: CheckpointStore | None,
 ) -> dict[str, ChainWalk]:
     walks = {}
     async with administrator_dsn(state, postgres) as dsn:
         for schema in schemas:
-            walks[schema] = walk = ChainWalk(anchor)
+            heads = await kept.daily(schema) if kept is not None else []
+            walks[schema] = walk = ChainWalk(anchor, *(head.anchor for head in heads))
             async with _opened(dsn, schema, writing=False) as log, aclosing(log.batches()) as batches:
                 async for rows in batches:
                     if walk.take(rows):
                         break
     return walks
+
+
+def _kept(state: Path, postgres: str | None, url: str | None, key: Path | None) -> CheckpointStore | None:
+    """Where signed heads are; none: nobody says so."""
+    local = state.resolve()
+    if url is None and postgres is None and (local / CHECKPOINTS_FOLDER).is_dir():
+        url = (local / CHECKPOINTS_FOLDER).as_uri()
+        if key is None and (local / SIGNING_KEY).exists():
+            return CheckpointStore(open_store(url), read_signing_key(local / SIGNING_KEY).public_key())
+    if url is None:
+        return None
+    if key is None:
+        raise click.UsageError("checkpoints prove nothing without the key that signed them: name it with --key")
+    try:
+        return CheckpointStore(open_store(url), read_public_key(key.read_bytes()))
+    except (ValueError, OSError, StartupError) as error:
+        raise _NotLookedAtError(f"{key}: {error}") from None
 
 
 async def _export(state: Path, postgres: str | None, schema: str, output: Path, entry: AuditEntry) -> int:
@@ -162,6 +208,8 @@ def _looked_at(work: Callable[[], Awaitable[Any]]) -> Any:
     async def attempt() -> Any:
         try:
             return await work()
+        except StatementBrokenError as error:
+            raise _NotGenuineError(f"NOT WHOLE: a checkpoint is not genuine: {error}") from None
         except (asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
             # Of a connection string that cannot be read asyncpg's message would quote the secret.
             said = str(error) if isinstance(error, asyncpg.PostgresError) else type(error).__name__
@@ -169,6 +217,8 @@ def _looked_at(work: Callable[[], Awaitable[Any]]) -> Any:
 
     try:
         return run(attempt)
+    except _NotGenuineError:
+        raise
     except click.ClickException as error:
         raise _NotLookedAtError(error.message) from None
 

@@ -27,7 +27,6 @@ from anonymizer.index import SegmentIndex
 from anonymizer.muxing import fragmented_mp4
 from anonymizer.playback import Archive
 from anonymizer.recording_service import RecordingServicer
-from anonymizer.signing import Signer
 from anonymizer.store import RecordingStore, open_objects
 from anonymizer.wrapping import FileWrapping
 from argo.anonymizer.v1 import erasure_service_pb2_grpc, recording_service_pb2_grpc
@@ -35,6 +34,7 @@ from argo.anonymizer.v1 import recording_service_pb2 as pb
 from mesh.postgres import Pool, open_pool
 from mesh.rpc.status import from_rpc_error
 from mesh.settings import ServiceSettings
+from mesh.signing import Signer
 from mesh.testing import calling, serving, settings_of
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from anonymizer.domain.holding import Holds
 from anonymizer.erasure import HeldSegments
 from anonymizer.erasure_index import ErasureIndex
 from anonymizer.reports import ErasureReports
-from anonymizer.signing import verify
 from argo.anonymizer.v1 import erasure_service_pb2 as pb
 from argo.anonymizer.v1.erasure_service_pb2_grpc import ErasureServiceStub
 from mesh.settings import ServiceSettings
+from mesh.signing import verify
 from mesh.testing import calling
 from tests.contract.anonymizer.archive import NOON, World, reason_of
 

@@ -11,7 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from anonymizer import cli, exports, signing
+from anonymizer import cli, exports
+from mesh import signing
 from tests.contract.anonymizer import archive
 from tests.contract.anonymizer.archive import NOON, OPTIC, SUPERVISOR, World
 

@@ -18,10 +18,10 @@ from anonymizer.erasure_index import ErasureIndex
 from anonymizer.index import SegmentIndex, segment_of
 from anonymizer.metrics import AnonymizerMetrics
 from anonymizer.reports import ErasureReports
-from anonymizer.signing import Signer, verify
 from anonymizer.store import RecordingStore, open_objects
 from anonymizer.wrapping import FileWrapping
 from mesh.errors import Unavailable
+from mesh.signing import Signer, verify
 
 NORTH, SOUTH = "devices/piazza-1/optics/north", "devices/piazza-1/optics/south"
 WEEK = timedelta(days=7)

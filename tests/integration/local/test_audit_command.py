@@ -20,7 +20,7 @@ from mesh.embedded import EmbeddedPostgres
 from mesh.postgres import open_pool
 
 ROOT = Path(__file__).parents[3]
-SCHEMAS = ("registry", "alerting")
+SCHEMAS = ("registry", "anonymizer", "alerting")
 ENTRY = AuditEntry(Act.DISCLOSURE, "operator/mrossi", "rapina in via Po", "alerts/a1", "authority/questura")
 
 
@@ -65,6 +65,7 @@ async def test_a_whole_log_is_said_to_be_whole(postgres: EmbeddedPostgres, tmp_p
     assert status == 0, output
     assert re.findall(r"^(\w+): (\d+) entries, whole; anchor 12:[0-9a-f]{64}$", output, re.MULTILINE) == [
         ("registry", "12"),
+        ("anonymizer", "12"),
         ("alerting", "12"),
     ]
 
