@@ -81,6 +81,28 @@ def misfits(expected: Boxes, found: Boxes, scores: Scores, widening: float) -> n
     return np.where(overlap > 0.0, 1.0 - fit, np.inf)
 
 
+def reaches(expected: Boxes, found: Boxes, margins: npt.NDArray[np.float64], alike: float) -> npt.NDArray[np.float64]:
+    """One minus the overlap of boxes that are widened together, infinite where the heights differ too much.
+
+    Args:
+        expected: where the tracks should be, float32, pixels.
+        found: the detections, float32, pixels.
+        margins: len(expected) x 2: by how many pixels both boxes of a pair are widened to every side along x and y.
+        alike: the smaller of two heights is at least this share of the larger one.
+
+    Returns:
+        len(expected) x len(found).
+    """
+    low = np.maximum(expected[:, None, :2], found[:, :2]) - margins[:, None]
+    high = np.minimum(expected[:, None, 2:], found[:, 2:]) + margins[:, None]
+    common = np.maximum(high - low, 0.0).prod(axis=2)
+    sizes, others = expected[:, 2:] - expected[:, :2], found[:, 2:] - found[:, :2]
+    union = (sizes + 2 * margins).prod(axis=1)[:, None] + (others + 2 * margins[:, None]).prod(axis=2) - common
+    heights, other_heights = np.maximum(sizes[:, 1], 1.0)[:, None], np.maximum(others[:, 1], 1.0)
+    similar = np.minimum(heights, other_heights) >= alike * np.maximum(heights, other_heights)
+    return np.where(similar & (common > 0.0), 1.0 - common / union, np.inf)
+
+
 def covered_share(boxes: Boxes, others: Boxes) -> npt.NDArray[np.float32]:
     """The largest share of each box that lies under one of the others; float32, len(boxes)."""
     if not len(boxes) or not len(others):

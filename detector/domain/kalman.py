@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from detector.domain.detections import Boxes
 
 Floats = npt.NDArray[np.float64]
@@ -81,13 +83,16 @@ class BoxFilters:
         """Believe that these stand still."""
         self.velocity[rows] = 0.0
 
-    def foot_velocity(self) -> tuple[Floats, Floats]:
-        """How the middle of each box's lower side moves, and its standard error; float64, N x 2, pixels per second."""
-        velocity, variance = self.velocity[:, :2].copy(), self._velocity_variance[:, :2].copy()
+    def foot_velocity(self) -> Floats:
+        """How the middle of each box's lower side moves; float64, N x 2, pixels per second."""
+        velocity = self.velocity[:, :2].copy()
         # The lower side is half a height below the centre.
         velocity[:, 1] += self.velocity[:, 3] / 2
-        variance[:, 1] += self._velocity_variance[:, 3] / 4
-        return velocity, np.sqrt(variance)
+        return velocity
+
+    def deviation(self, rows: Sequence[int]) -> Floats:
+        """Standard error of the centres of these boxes, along x and y; float64, len(rows) x 2, pixels."""
+        return np.sqrt(self._variance[rows, :2])
 
     def keep(self, rows: npt.NDArray[np.bool_]) -> None:
         """Forget the other filters."""

@@ -47,3 +47,42 @@ class Rows:
     def _fresh(self) -> int:
         self.size += 1
         return self.size - 1
+
+
+class TrackTable:
+    """What is remembered of every track, as columns of one row each; a track that is new has zeros everywhere.
+
+    Args:
+        columns: of a row, with the shape of one entry.
+    """
+
+    def __init__(self, **columns: tuple[int, ...]) -> None:
+        self._shapes = columns
+        self._rows = Rows()
+        self._columns: dict[str, npt.NDArray[np.float64]] = {}
+        self.clear()
+
+    def __getitem__(self, column: str) -> npt.NDArray[np.float64]:
+        """A whole column, to be read and written at the rows of `take`."""
+        return self._columns[column]
+
+    def take(self, tracks: Sequence[int]) -> npt.NDArray[np.intp]:
+        """The rows of some tracks."""
+        rows = self._rows.take(tracks)
+        for name, values in self._columns.items():
+            if len(values) < self._rows.size:
+                more = np.zeros((max(self._rows.size - len(values), len(values)), *values.shape[1:]))
+                self._columns[name] = np.concatenate([values, more])
+        return rows
+
+    def drop(self, tracks: Sequence[int]) -> None:
+        """Forget these tracks."""
+        dropped = self._rows.drop(tracks)
+        if dropped:
+            for values in self._columns.values():
+                values[dropped] = 0.0
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._rows.clear()
+        self._columns = {name: np.zeros((0, *shape)) for name, shape in self._shapes.items()}

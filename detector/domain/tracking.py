@@ -10,12 +10,12 @@ from __future__ import annotations
 import enum
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from detector.domain.assignment import assign, covered_share, misfits
+from detector.domain.assignment import assign, covered_share, misfits, reaches
 from detector.domain.clutter import Clutter
 from detector.domain.detections import Detections, ObjectClass, overlaps
 from detector.domain.kalman import BoxFilters
@@ -54,6 +54,11 @@ class TrackerParameters:
         clutter_known: and for so long, lets none begin.
         near: largest cost of a match with a strong detection.
         near_weak: largest cost of a match with a weak one.
+        reach: who was seen in the last frame and fits nothing now may be the clear detection that begins nothing else,
+            within so many standard errors of where it should be: who runs has no known velocity yet,
+        reach_most: and within so many of its heights,
+        reach_heights: and no smaller or larger than by this factor,
+        near_reach: at this cost at most.
         widening: boxes are compared widened by this share of their size on every side.
         duplicate_overlap: a new track may not overlap a followed one of its kind by more than this.
         report_share: share of the way from the filtered box to its detection at which a track is reported. The filter
@@ -80,6 +85,10 @@ class TrackerParameters:
     clutter_known: float = 10.0
     near: float = 0.8
     near_weak: float = 0.6
+    reach: float = 4.0
+    reach_most: float = 1.5
+    reach_heights: float = 0.75
+    near_reach: float = 0.85
     widening: float = 0.4
     duplicate_overlap: float = 0.5
     report_share: float = 0.4
@@ -102,8 +111,7 @@ class Sight(enum.Enum):
     """It is not known: it has not been seen for too long."""
 
 
-@dataclass(frozen=True, slots=True)
-class Track:
+class Track(NamedTuple):
     """A believed track as of one frame.
 
     Attributes:
@@ -114,7 +122,6 @@ class Track:
         first_seen: time of its first detection, seconds.
         last_seen: time of its last one.
         detection: its detection's position in the frame's detections; None when it was missed.
-        velocity_error: standard error of `velocity` along x and y, pixels per second; infinite: not known.
         sight: how it is known to be there.
         score: of its last detection.
     """
@@ -126,7 +133,6 @@ class Track:
     first_seen: float
     last_seen: float
     detection: int | None
-    velocity_error: tuple[float, float] = (math.inf, math.inf)
     sight: Sight = Sight.SEEN
     score: float = 0.0
 
@@ -177,12 +183,13 @@ class Tracker:
             detections: everything above the masking threshold.
         """
         # Before the first frame nobody has looked for ever so long.
-        passed = max(0.0, time - self._time)
+        passed, before = max(0.0, time - self._time), self._time
         self._time = time = max(time, self._time)
         if self._lives:
             self._filters.predict(passed)
         clutter = self._clutter.evidence(detections.boxes, _KIND_OF[detections.classes], detections.scores)
         seen = self._associate(detections, time)
+        self._reach(seen, detections, before)
         self._learn(time, passed, seen, detections)
         self._correct(seen, detections, clutter, passed)
         self._begin(seen, detections, clutter, passed)
@@ -217,6 +224,29 @@ class Tracker:
         found = assign(cost, limit)
         seen.update(zip(rows[found.rows].tolist(), columns[found.columns].tolist(), strict=True))
         return columns[found.free_columns]
+
+    def _reach(self, seen: dict[int, int], detections: Detections, before: float) -> None:
+        """Join who was seen in the frame before and is missed now with the clear detections that are nobody's."""
+        parameters = self._parameters
+        free = detections.scores >= parameters.birth_score
+        free[list(seen.values())] = False
+        columns = np.flatnonzero(free)
+        rows = [row for row, life in enumerate(self._lives) if row not in seen and life.last_seen >= before]
+        if not rows or not len(columns):
+            return
+        some = detections.where(columns)
+        boxes = self._filters.boxes()[rows]
+        size = (boxes[:, 2:] - boxes[:, :2]).astype(np.float64)
+        margins = np.clip(
+            parameters.reach * self._filters.deviation(rows),
+            parameters.widening * size,
+            parameters.reach_most * size[:, 1:],
+        )
+        cost = reaches(boxes, some.boxes, margins, parameters.reach_heights)
+        kinds = np.array([self._lives[row].kind for row in rows], dtype=np.int16)
+        cost[kinds[:, None] != _KIND_OF[some.classes]] = np.inf
+        found = assign(cost, parameters.near_reach)
+        seen.update(zip((rows[row] for row in found.rows), columns[found.columns].tolist(), strict=True))
 
     def _learn(self, time: float, passed: float, seen: Mapping[int, int], detections: Detections) -> None:
         """Remember what is weak and belongs to nobody who is believed."""
@@ -295,20 +325,18 @@ class Tracker:
         boxes = self._filters.boxes()
         rows, columns = np.array(list(seen), dtype=np.intp), np.array(list(seen.values()), dtype=np.intp)
         boxes[rows] += self._parameters.report_share * (detections.boxes[columns] - boxes[rows])
-        corners, (velocity, error) = boxes.tolist(), self._filters.foot_velocity()
-        velocities, errors = velocity.tolist(), error.tolist()
+        corners, velocities = boxes.tolist(), self._filters.foot_velocity().tolist()
         return tuple(
             Track(
-                track=life.track,
-                object_class=life.object_class,
-                box=tuple(corners[row]),
-                velocity=tuple(velocities[row]),
-                first_seen=life.first_seen,
-                last_seen=life.last_seen,
-                detection=seen.get(row),
-                velocity_error=tuple(errors[row]),
-                sight=self._sight(life, states[row]),
-                score=life.last_score,
+                life.track,
+                life.object_class,
+                tuple(corners[row]),
+                tuple(velocities[row]),
+                life.first_seen,
+                life.last_seen,
+                seen.get(row),
+                self._sight(life, states[row]),
+                life.last_score,
             )
             for row, life in enumerate(self._lives)
             if states[row] in _REPORTED

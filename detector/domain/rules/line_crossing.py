@@ -10,7 +10,10 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from detector.domain import geometry
+from detector.domain.rows import TrackTable
 from detector.domain.rules import ClassFilter, Firing
 
 if TYPE_CHECKING:
@@ -64,12 +67,15 @@ TRANSITIONS: Final[Mapping[tuple[Standing, Move], tuple[Standing, bool]]] = {
 """(standing, move) -> (new standing, whether it is a crossing)."""
 
 
-@dataclass(slots=True)
-class _Memory:
-    standing: Standing
-    anchor: Point
-    """The last place clear of the line."""
-    anchor_time: float
+_STANDINGS: Final = tuple(Standing)
+_MOVES: Final = tuple(Move)
+_NONE: Final = (Standing.UNKNOWN, False)
+# The table as arrays, for all objects at once: rows are standings, columns are moves. Who was never clear of the line
+# cannot have crossed it.
+_AFTER: Final = np.array(
+    [[_STANDINGS.index(TRANSITIONS.get((state, move), _NONE)[0]) for move in _MOVES] for state in _STANDINGS]
+)
+_CROSSED: Final = np.array([[TRANSITIONS.get((state, move), _NONE)[1] for move in _MOVES] for state in _STANDINGS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,34 +104,43 @@ class LineWatch:
 
     def __init__(self, line: tuple[Point, ...]) -> None:
         self._line = line
-        self._objects: dict[int, _Memory] = {}
+        self._objects = TrackTable(standing=(), anchor=(2,), anchor_time=())
+        """The anchor is the last place clear of the line."""
 
     def step(self, scene: Scene) -> list[Crossing]:
         """The crossings that this frame completes."""
-        line = geometry.scaled(self._line, scene.width, scene.height)
-        found = [self._look(presence, line, scene.time) for presence in scene.present]
-        for track in scene.ended:
-            self._objects.pop(track, None)
-        return [crossing for crossing in found if crossing is not None]
+        found = self._look(scene) if scene.present else []
+        self._objects.drop(scene.ended)
+        return found
 
     def reset(self) -> None:
         """Forget where everybody was."""
         self._objects.clear()
 
-    def _look(self, presence: Presence, line: tuple[Point, ...], time: float) -> Crossing | None:
-        memory = self._objects.setdefault(presence.track, _Memory(Standing.UNKNOWN, presence.foot, time))
-        clearance = geometry.distance_to_chain(presence.foot, line) / presence.height
-        net = 0 if memory.standing is Standing.UNKNOWN else geometry.crossings(memory.anchor, presence.foot, line)
-        apart = Move.ACROSS if net else Move.APART
-        move = apart if clearance >= CLEARANCE_HEIGHTS else Move.CLOSE
-        memory.standing, crossed = TRANSITIONS[memory.standing, move]
-        start_time = memory.anchor_time
-        if memory.standing is Standing.CLEAR:
-            memory.anchor, memory.anchor_time = presence.foot, time
-        if not crossed:
-            return None
-        direction = Direction.LEFT_TO_RIGHT if net > 0 else Direction.RIGHT_TO_LEFT
-        return Crossing(presence, direction, start_time, clearance)
+    def _look(self, scene: Scene) -> list[Crossing]:
+        line = geometry.scaled(self._line, scene.width, scene.height)
+        rows = self._objects.take(scene.tracks)
+        standing = self._objects["standing"][rows].astype(np.intp)
+        clearance = geometry.distances_to_chain(scene.feet, line) / scene.heights
+        net = geometry.net_crossings(self._objects["anchor"][rows], scene.feet, line)
+        net[standing == _STANDINGS.index(Standing.UNKNOWN)] = 0
+        apart = np.where(net != 0, _MOVES.index(Move.ACROSS), _MOVES.index(Move.APART))
+        move = np.where(clearance >= CLEARANCE_HEIGHTS, apart, _MOVES.index(Move.CLOSE))
+        after = _AFTER[standing, move]
+        found = [
+            Crossing(
+                scene.present[index],
+                Direction.LEFT_TO_RIGHT if net[index] > 0 else Direction.RIGHT_TO_LEFT,
+                float(self._objects["anchor_time"][rows[index]]),
+                float(clearance[index]),
+            )
+            for index in np.flatnonzero(_CROSSED[standing, move]).tolist()
+        ]
+        clear = after == _STANDINGS.index(Standing.CLEAR)
+        self._objects["standing"][rows] = after
+        self._objects["anchor"][rows[clear]] = scene.feet[clear]
+        self._objects["anchor_time"][rows[clear]] = scene.time
+        return found
 
 
 @dataclass(frozen=True, slots=True)

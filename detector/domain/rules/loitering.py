@@ -10,14 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from detector.domain import geometry
+import numpy as np
+
+from detector.domain.rows import TrackTable
 from detector.domain.rules import ClassFilter, Firing
 from detector.domain.rules.episode import LONGEST_GAP_SECONDS, Episode, Phase
 from detector.domain.rules.occupants import SteadyCount, occupants, people_unless_said
-from detector.domain.rules.zone_intrusion import LEAVING_HEIGHTS, TRANSITIONS, Glimpse, Stay
+from detector.domain.rules.zone_intrusion import AFTER, FIRES, GLIMPSES, STAYS, Glimpse, Stay, gone
 
 if TYPE_CHECKING:
-    from detector.domain.geometry import Point
+    import numpy.typing as npt
+
+    from detector.domain.geometry import Flags, Point
     from detector.domain.scene import Places, Presence, Scene
 
 DEFAULT_THRESHOLD_SECONDS: Final = 300.0
@@ -29,16 +33,6 @@ CROWDED_SHARE: Final = 0.8
 """The rule wakes when no more than this share of the largest occupancy is there,"""
 CROWDED_SECONDS: Final = 10.0
 """for this long."""
-
-
-@dataclass(slots=True)
-class _Memory:
-    stay: Stay
-    entered: float
-    last_seen: float
-    last_inside: float
-    dwelt: float = 0.0
-    """Seconds inside, without those in which the zone was crowded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +74,14 @@ class Loitering:
         self._classes = people_unless_said(classes)
         self._count = SteadyCount(STEADY_SECONDS)
         self._crowded = Episode(0.0, CROWDED_SECONDS)
-        self._objects: dict[int, _Memory] = {}
+        self._objects = TrackTable(stay=(), entered=(), last_seen=(), last_inside=(), dwelt=())
+        """Dwelt: seconds inside, without those in which the zone was crowded."""
 
     def step(self, scene: Scene) -> list[Firing]:
         """See Rule.step."""
-        resting = self._rests(scene)
-        zone = geometry.scaled(self._zone, scene.width, scene.height)
-        found = [
-            self._look(presence, zone, scene.time, resting=resting)
-            for presence in scene.present
-            if self._classes.admits(presence.object_class)
-        ]
-        for track in scene.ended:
-            self._objects.pop(track, None)
-        return [firing for firing in found if firing is not None]
+        found = self._look(scene, np.flatnonzero(scene.of(self._classes.classes)), resting=self._rests(scene))
+        self._objects.drop(scene.ended)
+        return found
 
     def reset(self) -> None:
         """See Rule.reset."""
@@ -107,35 +95,44 @@ class Loitering:
         self._crowded.step(scene.time, holds=count > most, over=count <= CROWDED_SHARE * most)
         return self._crowded.phase is not Phase.QUIET
 
-    def _look(self, presence: Presence, zone: tuple[Point, ...], time: float, *, resting: bool) -> Firing | None:
-        memory = self._objects.setdefault(presence.track, _Memory(Stay.OUTSIDE, time, time, time))
-        distance = geometry.distance_to_polygon(presence.foot, zone) / presence.height
-        passed = min(max(0.0, time - memory.last_seen), LONGEST_GAP_SECONDS)
-        memory.last_seen = time
-        if distance == 0.0:
-            if memory.stay is Stay.OUTSIDE:
-                memory.entered, memory.dwelt = time, 0.0
-            elif not resting:
-                memory.dwelt += passed
-            memory.last_inside = time
-        memory.entered, memory.last_inside = min(memory.entered, time), min(memory.last_inside, time)
-        glimpse = self._glimpse(memory, distance, time, resting=resting)
-        memory.stay, fires = TRANSITIONS[memory.stay, glimpse]
-        return self._explain(presence, memory, time) if fires else None
+    def _look(self, scene: Scene, chosen: npt.NDArray[np.intp], *, resting: bool) -> list[Firing]:
+        memory, time = self._objects, scene.time
+        rows = memory.take([scene.tracks[index] for index in chosen.tolist()])
+        inside, stay = scene.inside(self._zone)[chosen], memory["stay"][rows].astype(np.intp)
+        outside = stay == STAYS.index(Stay.OUTSIDE)
+        arriving, staying = rows[inside & outside], rows[inside & ~outside]
+        memory["entered"][arriving], memory["dwelt"][arriving] = time, 0.0
+        if not resting:
+            memory["dwelt"][staying] += np.clip(time - memory["last_seen"][staying], 0.0, LONGEST_GAP_SECONDS)
+        memory["last_seen"][rows], memory["last_inside"][rows[inside]] = time, time
+        for column in ("entered", "last_inside"):
+            memory[column][rows] = np.minimum(memory[column][rows], time)
+        glimpses = self._glimpses(scene, chosen, rows, inside, resting=resting)
+        memory["stay"][rows] = AFTER[stay, glimpses]
+        return [
+            self._explain(scene.present[chosen[index]], int(rows[index]), time)
+            for index in np.flatnonzero(FIRES[stay, glimpses]).tolist()
+        ]
 
-    def _glimpse(self, memory: _Memory, distance: float, time: float, *, resting: bool) -> Glimpse:
-        if distance == 0.0:
-            return Glimpse.DWELT if memory.dwelt >= self._parameters.time_threshold and not resting else Glimpse.IN
-        gone = distance > LEAVING_HEIGHTS and time - memory.last_inside > REENTRY_SECONDS
-        return Glimpse.OUT if gone else Glimpse.EDGE
+    def _glimpses(
+        self, scene: Scene, chosen: npt.NDArray[np.intp], rows: npt.NDArray[np.intp], inside: Flags, *, resting: bool
+    ) -> npt.NDArray[np.intp]:
+        memory = self._objects
+        dwelt = (memory["dwelt"][rows] >= self._parameters.time_threshold) & (not resting)
+        glimpses = np.where(dwelt, GLIMPSES.index(Glimpse.DWELT), GLIMPSES.index(Glimpse.IN))
+        long = scene.time - memory["last_inside"][rows] > REENTRY_SECONDS
+        stays = memory["stay"][rows] != STAYS.index(Stay.OUTSIDE)
+        left = gone(scene, self._zone, chosen, ~inside & stays & long)
+        glimpses[~inside] = np.where(left, GLIMPSES.index(Glimpse.OUT), GLIMPSES.index(Glimpse.EDGE))[~inside]
+        return glimpses
 
-    def _explain(self, presence: Presence, memory: _Memory, time: float) -> Firing:
+    def _explain(self, presence: Presence, row: int, time: float) -> Firing:
         return Firing(
             time=time,
-            start_time=memory.entered,
+            start_time=float(self._objects["entered"][row]),
             quantity="time in the zone while it was not crowded",
             unit="s",
-            value=memory.dwelt,
+            value=float(self._objects["dwelt"][row]),
             threshold=self._parameters.time_threshold,
             uncertainty=0.0,
             tracks=(presence.track,),

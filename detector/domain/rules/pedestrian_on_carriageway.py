@@ -6,17 +6,21 @@ something, in a zone whose kind says that it is a carriageway.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from detector.domain.detections import ObjectClass
+from detector.domain.rows import TrackTable
 from detector.domain.rules import ClassFilter, Firing, RuleCannotRunError
 from detector.domain.rules.clock import SceneClock
+from detector.domain.rules.occupants import PEOPLE
 from detector.domain.rules.zone_intrusion import ZoneIntrusion
 from detector.domain.scene import ZoneKind
 
 if TYPE_CHECKING:
-    from detector.domain.geometry import Point
+    from detector.domain.geometry import Flags, Point
     from detector.domain.scene import Places, Scene
 
 DEFAULT_SECONDS: Final = 2.0
@@ -48,12 +52,6 @@ class PedestrianOnCarriagewayParameters:
         return PedestrianOnCarriageway(self.zone, zone, self.minimum_duration)
 
 
-@dataclass(slots=True)
-class _Looks:
-    ridden: int = 0
-    all: int = 0
-
-
 class PedestrianOnCarriageway:
     """Fires once per stay of a pedestrian on a carriageway.
 
@@ -67,30 +65,30 @@ class PedestrianOnCarriageway:
 
     def __init__(self, place: str, zone: tuple[Point, ...], minimum_duration: float) -> None:
         self.place = place
-        self._stays = ZoneIntrusion(place, zone, minimum_duration, ClassFilter(frozenset({ObjectClass.PERSON})))
+        self._stays = ZoneIntrusion(place, zone, minimum_duration, PEOPLE)
         self._clock = SceneClock()
-        self._looks: dict[int, _Looks] = {}
+        self._looks = TrackTable(ridden=(), all=())
 
     def step(self, scene: Scene) -> list[Firing]:
         """See Rule.step."""
         if self._clock.set_back(scene.time):
             self.reset()
-        ridden = scene.riders
-        for presence in scene.present:
-            if presence.object_class is ObjectClass.PERSON:
-                looks = self._looks.setdefault(presence.track, _Looks())
-                looks.all += 1
-                looks.ridden += presence.track in ridden
-        on_foot = tuple(item for item in scene.present if item.track not in ridden and self._walks(item.track))
-        for track in scene.ended:
-            self._looks.pop(track, None)
-        return self._stays.step(replace(scene, present=on_foot))
+        return self._stays.step(scene, self._on_foot(scene))
 
     def reset(self) -> None:
         """See Rule.reset."""
         self._stays.reset()
         self._looks.clear()
 
-    def _walks(self, track: int) -> bool:
-        looks = self._looks.get(track)
-        return looks is not None and looks.ridden < RIDDEN_SHARE * looks.all
+    def _on_foot(self, scene: Scene) -> Flags:
+        """Who of those present walks, n."""
+        walks = scene.of(PEOPLE.classes).copy()
+        persons = np.flatnonzero(walks)
+        tracks = [scene.tracks[index] for index in persons.tolist()]
+        ridden = np.array([track in scene.riders for track in tracks], dtype=np.bool_)
+        rows = self._looks.take(tracks)
+        self._looks["all"][rows] += 1.0
+        self._looks["ridden"][rows] += ridden
+        walks[persons] = ~ridden & (self._looks["ridden"][rows] < RIDDEN_SHARE * self._looks["all"][rows])
+        self._looks.drop(scene.ended)
+        return walks

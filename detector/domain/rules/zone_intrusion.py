@@ -6,11 +6,16 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from detector.domain import geometry
+from detector.domain.rows import TrackTable
 from detector.domain.rules import ClassFilter, Firing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import numpy.typing as npt
 
     from detector.domain.geometry import Point
     from detector.domain.scene import Places, Presence, Scene
@@ -60,11 +65,11 @@ TRANSITIONS: Final[Mapping[tuple[Stay, Glimpse], tuple[Stay, bool]]] = {
 """(stay, glimpse) -> (new stay, whether the rule fires)."""
 
 
-@dataclass(slots=True)
-class _Memory:
-    stay: Stay
-    entered: float
-    last_inside: float
+STAYS: Final = tuple(Stay)
+GLIMPSES: Final = tuple(Glimpse)
+# The table as arrays, for all objects at once: rows are stays, columns are glimpses.
+AFTER: Final = np.array([[STAYS.index(TRANSITIONS[stay, glimpse][0]) for glimpse in GLIMPSES] for stay in STAYS])
+FIRES: Final = np.array([[TRANSITIONS[stay, glimpse][1] for glimpse in GLIMPSES] for stay in STAYS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,50 +106,69 @@ class ZoneIntrusion:
         self._zone = zone
         self._minimum_dwell = minimum_dwell
         self._classes = classes
-        self._objects: dict[int, _Memory] = {}
+        self._objects = TrackTable(stay=(), entered=(), last_inside=())
 
-    def step(self, scene: Scene) -> list[Firing]:
-        """See Rule.step."""
-        zone = geometry.scaled(self._zone, scene.width, scene.height)
-        found = [
-            self._look(presence, zone, scene.time)
-            for presence in scene.present
-            if self._classes.admits(presence.object_class)
-        ]
-        for track in scene.ended:
-            self._objects.pop(track, None)
-        return [firing for firing in found if firing is not None]
+    def step(self, scene: Scene, among: geometry.Flags | None = None) -> list[Firing]:
+        """See Rule.step.
+
+        Args:
+            scene: the frame.
+            among: who of those present is looked at, n; None: all of the right class.
+        """
+        looked_at = scene.of(self._classes.classes) if among is None else among
+        found = self._look(scene, np.flatnonzero(looked_at))
+        self._objects.drop(scene.ended)
+        return found
 
     def reset(self) -> None:
         """See Rule.reset."""
         self._objects.clear()
 
-    def _look(self, presence: Presence, zone: tuple[Point, ...], time: float) -> Firing | None:
-        distance = geometry.distance_to_polygon(presence.foot, zone) / presence.height
-        memory = self._objects.setdefault(presence.track, _Memory(Stay.OUTSIDE, time, time))
-        if distance == 0.0:
-            memory.last_inside = time
-            if memory.stay is Stay.OUTSIDE:
-                memory.entered = time
-        memory.stay, fires = TRANSITIONS[memory.stay, self._glimpse(memory, distance, time)]
-        return self._explain(presence, memory, time) if fires else None
+    def _look(self, scene: Scene, chosen: npt.NDArray[np.intp]) -> list[Firing]:
+        memory = self._objects
+        rows = memory.take([scene.tracks[index] for index in chosen.tolist()])
+        inside, stay = scene.inside(self._zone)[chosen], memory["stay"][rows].astype(np.intp)
+        memory["entered"][rows[inside & (stay == STAYS.index(Stay.OUTSIDE))]] = scene.time
+        memory["last_inside"][rows[inside]] = scene.time
+        dwelt = scene.time - memory["entered"][rows] >= self._minimum_dwell
+        glimpses = np.where(dwelt, GLIMPSES.index(Glimpse.DWELT), GLIMPSES.index(Glimpse.IN))
+        long = scene.time - memory["last_inside"][rows] > LEAVING_SECONDS
+        left = gone(scene, self._zone, chosen, ~inside & (stay != STAYS.index(Stay.OUTSIDE)) & long)
+        glimpses[~inside] = np.where(left, GLIMPSES.index(Glimpse.OUT), GLIMPSES.index(Glimpse.EDGE))[~inside]
+        memory["stay"][rows] = AFTER[stay, glimpses]
+        return [
+            self._explain(scene.present[chosen[index]], float(memory["entered"][rows[index]]), scene.time)
+            for index in np.flatnonzero(FIRES[stay, glimpses]).tolist()
+        ]
 
-    def _glimpse(self, memory: _Memory, distance: float, time: float) -> Glimpse:
-        if distance == 0.0:
-            return Glimpse.DWELT if time - memory.entered >= self._minimum_dwell else Glimpse.IN
-        gone = distance > LEAVING_HEIGHTS and time - memory.last_inside > LEAVING_SECONDS
-        return Glimpse.OUT if gone else Glimpse.EDGE
-
-    def _explain(self, presence: Presence, memory: _Memory, time: float) -> Firing:
+    def _explain(self, presence: Presence, entered: float, time: float) -> Firing:
         return Firing(
             time=time,
-            start_time=memory.entered,
+            start_time=entered,
             quantity="dwell",
             unit="s",
-            value=time - memory.entered,
+            value=time - entered,
             threshold=self._minimum_dwell,
             uncertainty=0.0,
             tracks=(presence.track,),
             classes=(presence.object_class,),
             box=presence.box,
         )
+
+
+def gone(scene: Scene, zone: tuple[Point, ...], chosen: npt.NDArray[np.intp], asked: geometry.Flags) -> geometry.Flags:
+    """Who is far enough outside a zone to have left it, len(chosen).
+
+    Args:
+        scene: the frame.
+        zone: its corners, normalised.
+        chosen: of whom, as positions among those present.
+        asked: of whom of them it matters; of the others the answer is no.
+    """
+    left = np.zeros(len(chosen), dtype=np.bool_)
+    if asked.any():
+        corners = geometry.scaled(zone, scene.width, scene.height)
+        some = chosen[asked]
+        outside = geometry.distances_to_chain(scene.feet[some], (*corners, corners[0]))
+        left[asked] = outside > LEAVING_HEIGHTS * scene.heights[some]
+    return left
