@@ -61,6 +61,24 @@ def test_a_walker_is_one_track_at_five_frames_a_second() -> None:
     assert len(found) == 1
 
 
+@pytest.mark.parametrize("step", [20.0, 26.0, -26.0])
+def test_who_runs_is_one_track_at_five_frames_a_second(step: float) -> None:
+    # More than a width of the box from frame to frame, from the first one on: four metres a second.
+    subject = tracker()
+    found = [subject.step(number / 5, seen((300 + step * number, 50, 0.7))).tracks for number in range(12)]
+
+    assert len({track.track for tracks in found for track in tracks}) == 1
+    assert all(len(tracks) == 1 for tracks in found[1:])
+
+
+def test_who_comes_elsewhere_when_somebody_goes_is_somebody_else() -> None:
+    subject = tracker()
+    first = [subject.step(number / 5, seen((300, 50, 0.7))).tracks for number in range(5)][-1]
+    later = [subject.step(1.0 + number / 5, seen((420, 50, 0.7))).tracks for number in range(5)][-1]
+
+    assert {track.track for track in first}.isdisjoint(track.track for track in later if track.present)
+
+
 def test_two_who_pass_each_other_keep_their_ids() -> None:
     subject = tracker()
     sides: list[tuple[int, int]] = []
