@@ -22,32 +22,51 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from argo.detector.v1 import bus_pb2 as argo_dot_detector_dot_v1_dot_bus__pb2
+from argo.type.v1 import data_class_pb2 as argo_dot_type_dot_v1_dot_data__class__pb2
 from argo.type.v1 import geometry_pb2 as argo_dot_type_dot_v1_dot_geometry__pb2
 from argo.type.v1 import object_class_pb2 as argo_dot_type_dot_v1_dot_object__class__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.type import interval_pb2 as google_dot_type_dot_interval__pb2
 from google.type import latlng_pb2 as google_dot_type_dot_latlng__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%argo/alerting/v1/search_service.proto\x12\x10\x61rgo.alerting.v1\x1a\x1b\x61rgo/type/v1/geometry.proto\x1a\x1f\x61rgo/type/v1/object_class.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1agoogle/type/interval.proto\x1a\x18google/type/latlng.proto\"\x9b\x06\n\x19SearchObservationsRequest\x12*\n\x07\x63lasses\x18\x01 \x03(\x0e\x32\x19.argo.type.v1.ObjectClass\x12\'\n\x08interval\x18\x02 \x01(\x0b\x32\x15.google.type.Interval\x12\x42\n\x05sites\x18\x03 \x01(\x0b\x32\x31.argo.alerting.v1.SearchObservationsRequest.SitesH\x00\x12\x44\n\x06\x63ircle\x18\x04 \x01(\x0b\x32\x32.argo.alerting.v1.SearchObservationsRequest.CircleH\x00\x12\x46\n\x08movement\x18\x05 \x01(\x0b\x32\x34.argo.alerting.v1.SearchObservationsRequest.Movement\x12\x0f\n\x07purpose\x18\x06 \x01(\t\x12\x16\n\x0e\x63\x61se_reference\x18\x07 \x01(\t\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12\x11\n\tpage_size\x18\t \x01(\x05\x12\x12\n\npage_token\x18\n \x01(\t\x12\x10\n\x08\x61pproval\x18\x0b \x01(\t\x1a\x16\n\x05Sites\x12\r\n\x05names\x18\x01 \x03(\t\x1a\x44\n\x06\x43ircle\x12#\n\x06\x63\x65nter\x18\x01 \x01(\x0b\x32\x13.google.type.LatLng\x12\x15\n\rradius_metres\x18\x02 \x01(\x01\x1a\xfd\x01\n\x08Movement\x12\x1c\n\x0fheading_degrees\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12!\n\x19heading_tolerance_degrees\x18\x02 \x01(\x01\x12\x1a\n\rminimum_speed\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x1a\n\rmaximum_speed\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\x30\n\rminimum_dwell\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06places\x18\x06 \x03(\tB\x12\n\x10_heading_degreesB\x10\n\x0e_minimum_speedB\x10\n\x0e_maximum_speedB\x07\n\x05place\"_\n\x1aSearchObservationsResponse\x12(\n\x07matches\x18\x01 \x03(\x0b\x32\x17.argo.alerting.v1.Match\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xc2\x01\n\x05Match\x12\r\n\x05optic\x18\x01 \x01(\t\x12/\n\x0cobject_class\x18\x02 \x01(\x0e\x32\x19.argo.type.v1.ObjectClass\x12\'\n\x08interval\x18\x03 \x01(\x0b\x32\x15.google.type.Interval\x12$\n\x04path\x18\x04 \x01(\x0b\x32\x16.argo.type.v1.Polyline\x12\x14\n\x0cplausibility\x18\x05 \x01(\x01\x12\x14\n\x0c\x65xplanations\x18\x06 \x03(\t2\x80\x01\n\rSearchService\x12o\n\x12SearchObservations\x12+.argo.alerting.v1.SearchObservationsRequest\x1a,.argo.alerting.v1.SearchObservationsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%argo/alerting/v1/search_service.proto\x12\x10\x61rgo.alerting.v1\x1a\x1a\x61rgo/detector/v1/bus.proto\x1a\x1d\x61rgo/type/v1/data_class.proto\x1a\x1b\x61rgo/type/v1/geometry.proto\x1a\x1f\x61rgo/type/v1/object_class.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1agoogle/type/interval.proto\x1a\x18google/type/latlng.proto\"\xb7\r\n\x19SearchObservationsRequest\x12*\n\x07\x63lasses\x18\x01 \x03(\x0e\x32\x19.argo.type.v1.ObjectClass\x12\'\n\x08interval\x18\x02 \x01(\x0b\x32\x15.google.type.Interval\x12\x42\n\x05sites\x18\x03 \x01(\x0b\x32\x31.argo.alerting.v1.SearchObservationsRequest.SitesH\x00\x12\x44\n\x06\x63ircle\x18\x04 \x01(\x0b\x32\x32.argo.alerting.v1.SearchObservationsRequest.CircleH\x00\x12\x46\n\x08movement\x18\x05 \x01(\x0b\x32\x34.argo.alerting.v1.SearchObservationsRequest.Movement\x12\x0f\n\x07purpose\x18\x06 \x01(\t\x12\x16\n\x0e\x63\x61se_reference\x18\x07 \x01(\t\x12\x0e\n\x06reason\x18\x08 \x01(\t\x12\x11\n\tpage_size\x18\t \x01(\x05\x12\x12\n\npage_token\x18\n \x01(\t\x12\x10\n\x08\x61pproval\x18\x0b \x01(\t\x12\x35\n\x12interval_tolerance\x18\x0c \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x44\n\x07vehicle\x18\r \x01(\x0b\x32\x33.argo.alerting.v1.SearchObservationsRequest.Vehicle\x12\r\n\x05rules\x18\x0e \x03(\t\x12\x15\n\rminimum_count\x18\x0f \x01(\x05\x1a\x16\n\x05Sites\x12\r\n\x05names\x18\x01 \x03(\t\x1a\x44\n\x06\x43ircle\x12#\n\x06\x63\x65nter\x18\x01 \x01(\x0b\x32\x13.google.type.LatLng\x12\x15\n\rradius_metres\x18\x02 \x01(\x01\x1a\xc7\x01\n\x07Vehicle\x12\x46\n\x05types\x18\x01 \x03(\x0e\x32\x37.argo.alerting.v1.SearchObservationsRequest.VehicleType\x12\x30\n\x07\x63olours\x18\x02 \x03(\x0e\x32\x1f.argo.detector.v1.VehicleColour\x12\x42\n\x04then\x18\x03 \x03(\x0b\x32\x34.argo.alerting.v1.SearchObservationsRequest.Sighting\x1a\xd4\x02\n\x08Sighting\x12\'\n\x08interval\x18\x01 \x01(\x0b\x32\x15.google.type.Interval\x12\x35\n\x12interval_tolerance\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x42\n\x05sites\x18\x03 \x01(\x0b\x32\x31.argo.alerting.v1.SearchObservationsRequest.SitesH\x00\x12\x44\n\x06\x63ircle\x18\x04 \x01(\x0b\x32\x32.argo.alerting.v1.SearchObservationsRequest.CircleH\x00\x12\x46\n\x08movement\x18\x05 \x01(\x0b\x32\x34.argo.alerting.v1.SearchObservationsRequest.Movement\x12\r\n\x05rules\x18\x06 \x03(\tB\x07\n\x05place\x1a\xae\x02\n\x08Movement\x12\x1c\n\x0fheading_degrees\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12!\n\x19heading_tolerance_degrees\x18\x02 \x01(\x01\x12\x1a\n\rminimum_speed\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x1a\n\rmaximum_speed\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\x30\n\rminimum_dwell\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06places\x18\x06 \x03(\t\x12/\n\x0cminimum_stop\x18\x07 \x01(\x0b\x32\x19.google.protobuf.DurationB\x12\n\x10_heading_degreesB\x10\n\x0e_minimum_speedB\x10\n\x0e_maximum_speed\"\xa4\x01\n\x0bVehicleType\x12\x1c\n\x18VEHICLE_TYPE_UNSPECIFIED\x10\x00\x12\x14\n\x10VEHICLE_TYPE_CAR\x10\x03\x12\x1b\n\x17VEHICLE_TYPE_MOTORCYCLE\x10\x04\x12\x14\n\x10VEHICLE_TYPE_BUS\x10\x05\x12\x16\n\x12VEHICLE_TYPE_TRAIN\x10\x06\x12\x16\n\x12VEHICLE_TYPE_TRUCK\x10\x07\x42\x07\n\x05place\"\xa1\x04\n\x1aSearchObservationsResponse\x12(\n\x07matches\x18\x01 \x03(\x0b\x32\x17.argo.alerting.v1.Match\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\'\n\x06\x63hains\x18\x03 \x03(\x0b\x32\x17.argo.alerting.v1.Chain\x12\x12\n\ntotal_size\x18\x04 \x01(\x05\x12\x11\n\ttruncated\x18\x05 \x01(\x08\x12/\n\x0b\x65xpire_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\ndata_class\x18\x07 \x01(\x0e\x32\x17.argo.type.v1.DataClass\x12M\n\x0c\x62lind_optics\x18\x08 \x03(\x0b\x32\x37.argo.alerting.v1.SearchObservationsResponse.BlindOptic\x12\x41\n\x05width\x18\t \x01(\x0b\x32\x32.argo.alerting.v1.SearchObservationsResponse.Width\x1aH\n\nBlindOptic\x12\r\n\x05optic\x18\x01 \x01(\t\x12+\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x1a\x36\n\x05Width\x12\x13\n\x0boptic_hours\x18\x01 \x01(\x01\x12\x18\n\x10\x65xpected_matches\x18\x02 \x01(\x05\"\xfb\x03\n\x05Match\x12\r\n\x05optic\x18\x01 \x01(\t\x12/\n\x0cobject_class\x18\x02 \x01(\x0e\x32\x19.argo.type.v1.ObjectClass\x12\'\n\x08interval\x18\x03 \x01(\x0b\x32\x15.google.type.Interval\x12$\n\x04path\x18\x04 \x01(\x0b\x32\x16.argo.type.v1.Polyline\x12\x14\n\x0cplausibility\x18\x05 \x01(\x01\x12\x14\n\x0c\x65xplanations\x18\x06 \x03(\t\x12\x0c\n\x04site\x18\x07 \x01(\t\x12\x32\n\x08position\x18\x08 \x01(\x0b\x32 .argo.alerting.v1.Match.Position\x12*\n\x04\x63lip\x18\t \x01(\x0b\x32\x1c.argo.alerting.v1.Match.Clip\x12/\n\x0b\x65xpire_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08together\x18\x0b \x01(\x05\x1a\x46\n\x08Position\x12#\n\x06\x63\x65nter\x18\x01 \x01(\x0b\x32\x13.google.type.LatLng\x12\x15\n\rradius_metres\x18\x02 \x01(\x01\x1a>\n\x04\x43lip\x12\r\n\x05optic\x18\x01 \x01(\t\x12\'\n\x08interval\x18\x02 \x01(\x0b\x32\x15.google.type.Interval\"s\n\x05\x43hain\x12(\n\x07matches\x18\x01 \x03(\x0b\x32\x17.argo.alerting.v1.Match\x12\x14\n\x0cplausibility\x18\x02 \x01(\x01\x12\x14\n\x0c\x61lternatives\x18\x03 \x03(\x05\x12\x14\n\x0c\x65xplanations\x18\x04 \x03(\t2\x80\x01\n\rSearchService\x12o\n\x12SearchObservations\x12+.argo.alerting.v1.SearchObservationsRequest\x1a,.argo.alerting.v1.SearchObservationsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'argo.alerting.v1.search_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SEARCHOBSERVATIONSREQUEST']._serialized_start=208
-  _globals['_SEARCHOBSERVATIONSREQUEST']._serialized_end=1003
-  _globals['_SEARCHOBSERVATIONSREQUEST_SITES']._serialized_start=646
-  _globals['_SEARCHOBSERVATIONSREQUEST_SITES']._serialized_end=668
-  _globals['_SEARCHOBSERVATIONSREQUEST_CIRCLE']._serialized_start=670
-  _globals['_SEARCHOBSERVATIONSREQUEST_CIRCLE']._serialized_end=738
-  _globals['_SEARCHOBSERVATIONSREQUEST_MOVEMENT']._serialized_start=741
-  _globals['_SEARCHOBSERVATIONSREQUEST_MOVEMENT']._serialized_end=994
-  _globals['_SEARCHOBSERVATIONSRESPONSE']._serialized_start=1005
-  _globals['_SEARCHOBSERVATIONSRESPONSE']._serialized_end=1100
-  _globals['_MATCH']._serialized_start=1103
-  _globals['_MATCH']._serialized_end=1297
-  _globals['_SEARCHSERVICE']._serialized_start=1300
-  _globals['_SEARCHSERVICE']._serialized_end=1428
+  _globals['_SEARCHOBSERVATIONSREQUEST']._serialized_start=300
+  _globals['_SEARCHOBSERVATIONSREQUEST']._serialized_end=2019
+  _globals['_SEARCHOBSERVATIONSREQUEST_SITES']._serialized_start=901
+  _globals['_SEARCHOBSERVATIONSREQUEST_SITES']._serialized_end=923
+  _globals['_SEARCHOBSERVATIONSREQUEST_CIRCLE']._serialized_start=925
+  _globals['_SEARCHOBSERVATIONSREQUEST_CIRCLE']._serialized_end=993
+  _globals['_SEARCHOBSERVATIONSREQUEST_VEHICLE']._serialized_start=996
+  _globals['_SEARCHOBSERVATIONSREQUEST_VEHICLE']._serialized_end=1195
+  _globals['_SEARCHOBSERVATIONSREQUEST_SIGHTING']._serialized_start=1198
+  _globals['_SEARCHOBSERVATIONSREQUEST_SIGHTING']._serialized_end=1538
+  _globals['_SEARCHOBSERVATIONSREQUEST_MOVEMENT']._serialized_start=1541
+  _globals['_SEARCHOBSERVATIONSREQUEST_MOVEMENT']._serialized_end=1843
+  _globals['_SEARCHOBSERVATIONSREQUEST_VEHICLETYPE']._serialized_start=1846
+  _globals['_SEARCHOBSERVATIONSREQUEST_VEHICLETYPE']._serialized_end=2010
+  _globals['_SEARCHOBSERVATIONSRESPONSE']._serialized_start=2022
+  _globals['_SEARCHOBSERVATIONSRESPONSE']._serialized_end=2567
+  _globals['_SEARCHOBSERVATIONSRESPONSE_BLINDOPTIC']._serialized_start=2439
+  _globals['_SEARCHOBSERVATIONSRESPONSE_BLINDOPTIC']._serialized_end=2511
+  _globals['_SEARCHOBSERVATIONSRESPONSE_WIDTH']._serialized_start=2513
+  _globals['_SEARCHOBSERVATIONSRESPONSE_WIDTH']._serialized_end=2567
+  _globals['_MATCH']._serialized_start=2570
+  _globals['_MATCH']._serialized_end=3077
+  _globals['_MATCH_POSITION']._serialized_start=2943
+  _globals['_MATCH_POSITION']._serialized_end=3013
+  _globals['_MATCH_CLIP']._serialized_start=3015
+  _globals['_MATCH_CLIP']._serialized_end=3077
+  _globals['_CHAIN']._serialized_start=3079
+  _globals['_CHAIN']._serialized_end=3194
+  _globals['_SEARCHSERVICE']._serialized_start=3197
+  _globals['_SEARCHSERVICE']._serialized_end=3325
 # @@protoc_insertion_point(module_scope)

@@ -27,7 +27,7 @@ if _version_not_supported:
 
 class SearchServiceStub:
     """Finds observations that fit a testimony, by class, place, time and movement alone. There is no attribute of a person's appearance,
-    and nothing links one person's tracks over optics.
+    and nothing links one person's tracks over optics: only of a vehicle can it be said where it was seen next.
     """
 
     def __init__(self, channel):
@@ -45,12 +45,14 @@ class SearchServiceStub:
 
 class SearchServiceServicer:
     """Finds observations that fit a testimony, by class, place, time and movement alone. There is no attribute of a person's appearance,
-    and nothing links one person's tracks over optics.
+    and nothing links one person's tracks over optics: only of a vehicle can it be said where it was seen next.
     """
 
     def SearchObservations(self, request, context):
-        """Finds matches, the best first. The query itself is put on record before it runs.
-        Errors: FAILED_PRECONDITION with reason SEARCH_TOO_WIDE when a second approval is needed.
+        """Finds matches, the best first. The query itself is put on record before it runs, and each page before it is handed over.
+        Errors: FAILED_PRECONDITION with reason SEARCH_TOO_WIDE when a second approval is needed; RESOURCE_EXHAUSTED with reason
+        TOO_MANY_SEARCHES when one person has searched too often for one case; NOT_FOUND with reason SEARCH_EXPIRED for a page of a
+        search whose results are no longer kept; UNAVAILABLE with reason AUDIT_UNAVAILABLE when it cannot be put on record.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -74,7 +76,7 @@ def add_SearchServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class SearchService:
     """Finds observations that fit a testimony, by class, place, time and movement alone. There is no attribute of a person's appearance,
-    and nothing links one person's tracks over optics.
+    and nothing links one person's tracks over optics: only of a vehicle can it be said where it was seen next.
     """
 
     @staticmethod
