@@ -34,10 +34,11 @@ async def compose(application: lifecycle.Application[AlertingSettings]) -> None:
     await audit.report(pool)
     tls = settings.tls if settings.nats_url.startswith("tls://") else None
     bus = await application.enter(Bus.connect(settings.nats_url, name="alerting", tls=tls, metrics=application.metrics))
-    registry = await application.enter(open_channel(settings.registry, settings, peer="service/registry"))
-    parts = Parts(settings, pool, Metrics(application.metrics), HoldsClient(registry).read)
+    channel = await application.enter(open_channel(settings.registry, settings, peer="service/registry"))
+    registry = RegistryClient(channel)
+    parts = Parts(settings, pool, Metrics(application.metrics), HoldsClient(channel).read, registry.read_atlas)
     parts.register(application.grpc)
-    await open_console(application, parts, RegistryClient(registry))
+    await open_console(application, parts, registry)
 
     application.spawn("changes", parts.signal.listen())
     application.spawn("events", parts.consumers.consume_events(bus))
@@ -45,7 +46,7 @@ async def compose(application: lifecycle.Application[AlertingSettings]) -> None:
     application.spawn("health", parts.consumers.consume_health(bus))
     application.spawn("postman", parts.alarms.postman().run(parts.signal))
     application.spawn("timekeeper", parts.alarms.timekeeper.run(settings.due_seconds))
-    for name, task in parts.flows.tasks(bus, RegistryClient(registry)).items():
+    for name, task in parts.flows.tasks(bus, registry).items():
         application.spawn(name, task)
     application.spawn("upkeep", parts.upkeep.run(settings.erasure_seconds))
     application.spawn("break-glass", parts.oversight.break_glass.remind(settings.erasure_seconds))

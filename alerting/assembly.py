@@ -11,6 +11,9 @@ from alerting.flow_parts import FlowParts
 from alerting.metrics import Metrics
 from alerting.oversight import Oversight
 from alerting.records import Records
+from alerting.search_desk import ReadAtlas
+from alerting.search_parts import SearchParts
+from alerting.search_records import SearchRecords
 from alerting.service.audit import AuditServicer
 from alerting.service.coverage import CoverageServicer
 from alerting.settings import AlertingSettings
@@ -38,7 +41,9 @@ def utc_now() -> datetime:
 class Parts:
     """Everything between the transports and the database."""
 
-    def __init__(self, settings: AlertingSettings, pool: Pool, metrics: Metrics, read_holds: ReadHolds) -> None:
+    def __init__(
+        self, settings: AlertingSettings, pool: Pool, metrics: Metrics, read_holds: ReadHolds, read_atlas: ReadAtlas
+    ) -> None:
         database = Database(pool)
         observations = ObservationStore(database)
         self.metrics = metrics
@@ -61,6 +66,9 @@ class Parts:
             neighbours=self.alarms.neighbourhood,
             clock=utc_now,
         )
+        self.search = SearchParts(
+            settings, database, SearchRecords(self.log), metrics, read_atlas, self.oversight.approvals, utc_now
+        )
         hold_watch = HoldWatch(HoldStore(database), read_holds, metrics)
         self.upkeep = Upkeep(
             ErasureStore(database), observations, hold_watch, self.alarms.store, self.records, metrics, utc_now
@@ -81,3 +89,4 @@ class Parts:
         )
         self.flows.register(server)
         self.oversight.register(server)
+        self.search.register(server)

@@ -14,6 +14,7 @@ from alerting.contracts import display_name
 from alerting.domain.board import Place, Refusal, Session, SessionState
 from alerting.domain.flows.places import Site
 from alerting.domain.holds import HeldInterval
+from alerting.domain.search.atlas import CONTEXT_REACH, OBSERVATION_REACH, Atlas, Point, View
 from argo.anonymizer.v1 import live_view_service_pb2, live_view_service_pb2_grpc
 from argo.camera_gateway.v1 import gateway_service_pb2, gateway_service_pb2_grpc
 from argo.registry.v1 import (
@@ -88,6 +89,22 @@ class RegistryClient:
                         )
                     )
             return places
+
+    async def read_atlas(self) -> Atlas:
+        """Where sites are, and where optics stand and look."""
+        with _translated():
+            sites = {
+                site.name: Point(site.location.latitude, site.location.longitude)
+                async for site in self._pages("Sites")
+                if site.HasField("location")
+            }
+            devices = {device.name: device async for device in self._pages("Devices")}
+            views = {
+                optic.name: _view(optic, device)
+                async for optic in self._pages("Optics", parent="devices/-")
+                if (device := devices.get(optic.name.split("/optics/")[0])) is not None
+            }
+        return Atlas(sites, views)
 
     async def _pages(self, collection: str, **fields: str) -> AsyncIterator[Any]:
         method = getattr(self._stub, f"List{collection}")
@@ -181,6 +198,18 @@ class HoldsClient:
             token = page.next_page_token
             if not token:
                 return intervals
+
+
+def _view(optic: site_pb2.Optic, device: site_pb2.Device) -> View:
+    # A direction without a field of view was not noted: north is 0 as well.
+    known = optic.field_of_view_degrees > 0
+    observes = device.view == site_pb2.Device.VIEW_OBSERVATION
+    return View(
+        site=device.site,
+        heading=optic.heading_degrees % 360.0 if known else None,
+        field_of_view=optic.field_of_view_degrees,
+        reach=OBSERVATION_REACH if observes else CONTEXT_REACH,
+    )
 
 
 def _held(message: hold_service_pb2.HeldInterval) -> HeldInterval:

@@ -77,6 +77,9 @@ class Metrics:
         self.flow_reports = Counter(
             "argo_alerting_flow_reports", "Reports of counts, by what became of them.", ["outcome"], registry=registry
         )
+        self.searches = Counter(
+            "argo_alerting_searches", "Searches, by what became of them.", ["outcome"], registry=registry
+        )
         self.late = Counter(
             "argo_alerting_late_observations",
             "Observations that had reached seven days after capture before they came; not kept.",

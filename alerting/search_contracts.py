@@ -21,11 +21,11 @@ from alerting.domain.search.chains import Chain
 from alerting.domain.search.query import Circle, Movement, Query, Sighting
 from alerting.domain.search.scoring import Scored
 from alerting.domain.tokens import invalid
+from alerting.fingerprint import without_page
 from argo.alerting.v1 import search_service_pb2 as v1
 from argo.detector.v1 import bus_pb2
 from argo.type.v1 import geometry_pb2, object_class_pb2
 
-_UNCOUNTED: Final = ("page_size", "page_token", "approval")
 _LONGEST: Final = timedelta(days=7)
 _MOST_TOLERANCE: Final = timedelta(days=1)
 _LONGEST_STAY: Final = timedelta(days=7)
@@ -33,7 +33,9 @@ _MOST_NAMES: Final = 100
 _MOST_COUNT: Final = 100
 _LARGEST_RADIUS: Final = 20_000.0
 _HIGHEST_SPEED: Final = 100.0
-_PLACE: Final = re.compile(r"(devices/[a-z0-9-]+/optics/[a-z0-9-]+)/((?:zones|lines)/[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?)")
+_PLACE: Final = re.compile(
+    r"(devices/[a-z0-9-]+/optics/[a-z0-9-]+)/((?:zones|lines)/[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?)"
+)
 _RULE: Final = re.compile(r"devices/[a-z0-9-]+/optics/[a-z0-9-]+/rules/[a-z0-9-]+|[A-Za-z]+/[A-Za-z]+")
 _CLIP_MARGIN: Final = timedelta(seconds=5)
 """On either side of what a clip shows."""
@@ -74,10 +76,7 @@ def asked(request: v1.SearchObservationsRequest) -> Asked:
 
 def canonical(request: v1.SearchObservationsRequest) -> str:
     """See ``Asked.canonical``."""
-    counted = v1.SearchObservationsRequest()
-    counted.CopyFrom(request)
-    for field in _UNCOUNTED:
-        counted.ClearField(field)  # type: ignore[arg-type] # names of its fields
+    counted = without_page(request)
     return json.dumps(MessageToDict(counted), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
@@ -158,7 +157,7 @@ def _circle(message: v1.SearchObservationsRequest.Circle, field: str) -> Circle:
 
 def _movement(message: v1.SearchObservationsRequest.Movement, field: str) -> Movement:
     optional = {
-        name: getattr(message, name) if message.HasField(name) else None  # type: ignore[arg-type] # likewise
+        name: getattr(message, name) if message.HasField(name) else None
         for name in ("heading_degrees", "minimum_speed", "maximum_speed")
     }
     heading, least, most = optional.values()
@@ -284,4 +283,3 @@ def _path(payload: bytes | None) -> geometry_pb2.Polyline:
 def _fill(interval: Any, start: datetime, end: datetime) -> None:
     interval.start_time.FromDatetime(start)
     interval.end_time.FromDatetime(end)
-

@@ -99,6 +99,19 @@ class AlertingSettings(AuditSettings, ServiceSettings):
         28800.0, gt=0, le=604800, description="how long something may be set aside at most"
     )
     due_seconds: float = pydantic.Field(1.0, gt=0, description="how often is looked for what is due")
+    search_optic_hours: float = pydantic.Field(
+        100.0, gt=0, description="optics times hours that one person may search without the approval of a second"
+    )
+    search_matches: int = pydantic.Field(
+        1000, ge=1, description="tracks that such a search may have to look at without the approval of a second person"
+    )
+    search_matches_approved: int = pydantic.Field(
+        50_000, ge=1, description="tracks that a search may have to look at with the approval of a second person"
+    )
+    searches_per_hour: int = pydantic.Field(30, ge=1, description="searches of one person for one case")
+    search_kept_seconds: float = pydantic.Field(
+        3600.0, gt=0, le=86400, description="how long the pages of a search can be read"
+    )
     bookmark_seconds: float = pydantic.Field(10.0, gt=0, description="how often a quiet watch looks and says so")
     erasure_seconds: float = pydantic.Field(60.0, gt=0, description="how often expired data is erased")
     maximum_watches: int = pydantic.Field(256, ge=1, description="open watches of alerts at once")

@@ -10,9 +10,12 @@ from alerting.store.flows import FLOW_QUERIES
 from alerting.store.observation_erasure import ObservationErasure
 from alerting.store.queries import QUERIES
 from alerting.store.repetition import Eraser, RecordErasure, repeat
+from alerting.store.searches import SEARCH_QUERIES
 
 _BATCH = 5000
 _FLOW_TABLES = ("flow_reports", "flow_coverage", "flow_minutes", "flow_turns", "flow_near_misses")
+_SEARCHES_KEPT = timedelta(days=7)
+"""Who searched and when; what was searched for stands in the audit log, what was found has gone long before."""
 _SIGN_INS_KEPT = timedelta(days=7)
 
 
@@ -45,6 +48,9 @@ class ErasureStore:
         erased = {"coverage": await repeat(self._eraser("coverage", QUERIES, record, now, _BATCH))}
         for kind in _FLOW_TABLES:
             erased[kind] = await repeat(self._eraser(kind, FLOW_QUERIES, record, now, _BATCH))
+        erased["search_results"] = await repeat(self._eraser("search_results", SEARCH_QUERIES, record, now, _BATCH))
+        searches = self._eraser("searches", SEARCH_QUERIES, record, now - _SEARCHES_KEPT, _BATCH)
+        erased["searches"] = await repeat(searches)
         await self._database.execute(QUERIES["expire_sign_ins"], now - _SIGN_INS_KEPT)
         return erased
 

@@ -96,8 +96,8 @@ class SearchStore:
         found: dict[tuple[str, datetime, int], Track] = {}
         for row in rows:
             optic, site = observers[row[0]]
-            values = tuple(row)
-            track = Track(optic, site, *values[1:-1], places=tuple(values[-1]))
+            values: Any = (*tuple(row)[1:-1], tuple(row["places"]))
+            track = Track(optic, site, *values)
             found.setdefault(track.key, track)
         return list(found.values())
 
@@ -141,14 +141,10 @@ class SearchStore:
                 started.fingerprint, now,
             )  # fmt: skip
 
-    async def finish(
-        self, search_id: str, results: Sequence[Result], summary: bytes, read_until: datetime
-    ) -> None:
+    async def finish(self, search_id: str, results: Sequence[Result], summary: bytes, read_until: datetime) -> None:
         """Keeps what was found, in its order, for the pages."""
         async with self._database.transaction() as connection:
-            await connection.execute(
-                SEARCH_QUERIES["finish_search"], search_id, read_until, len(results), summary
-            )
+            await connection.execute(SEARCH_QUERIES["finish_search"], search_id, read_until, len(results), summary)
             columns: list[list[Any]] = [
                 list(range(len(results))),
                 [min(result.expire_time, read_until) for result in results],
@@ -162,7 +158,12 @@ class SearchStore:
         if row is None:
             return None
         return Kept(
-            row["actor"], row["case_reference"], row["fingerprint"], row["read_until"], row["total"], row["summary"] or b""
+            row["actor"],
+            row["case_reference"],
+            row["fingerprint"],
+            row["read_until"],
+            row["total"],
+            row["summary"] or b"",
         )
 
     async def results(self, search_id: str, first: int, limit: int, now: datetime) -> list[tuple[int, bytes]]:

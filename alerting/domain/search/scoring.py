@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -80,11 +80,10 @@ def score(track: Track, asked: Iterable[Criterion]) -> float:
     return plausibility
 
 
-def rank(tracks: Iterable[Track], asked: Sequence[Criterion], keep: int) -> tuple[list[Scored], bool]:
+def best(found: Iterable[Scored], keep: int) -> tuple[list[Scored], bool]:
     """The best, in order, and whether there were more."""
-    found = [Scored(track, value) for track in tracks if (value := score(track, asked)) > 0.0]
-    best = heapq.nsmallest(keep, found, key=lambda each: each.order)
-    return best, len(found) > len(best)
+    found = list(found)
+    return heapq.nsmallest(keep, found, key=lambda each: each.order), len(found) > keep
 
 
 def explain(track: Track, asked: Iterable[Criterion]) -> tuple[str, ...]:

@@ -16,7 +16,9 @@ from alerting import migrations
 from alerting.assembly import Parts
 from alerting.dispatch_messages import rendered
 from alerting.domain.holds import HeldInterval
+from alerting.domain.search.atlas import Atlas
 from alerting.metrics import Metrics
+from alerting.search_desk import ReadAtlas
 from alerting.settings import AlertingSettings
 from alerting.store.alerts import AlertStore
 from alerting.store.database import Database
@@ -117,9 +119,20 @@ async def nothing_held() -> list[HeldInterval]:
     return []
 
 
-def parts(pool: Pool, service_settings: AlertingSettings, read_holds: ReadHolds = nothing_held) -> Parts:
+async def empty_atlas() -> Atlas:
+    """What a registry without sites says."""
+    return Atlas()
+
+
+def parts(
+    pool: Pool,
+    service_settings: AlertingSettings,
+    read_holds: ReadHolds = nothing_held,
+    read_atlas: ReadAtlas = empty_atlas,
+) -> Parts:
     """Everything between the transports and the database."""
-    return Parts(service_settings, pool, Metrics(prometheus_client.CollectorRegistry()), read_holds)
+    metrics = Metrics(prometheus_client.CollectorRegistry())
+    return Parts(service_settings, pool, metrics, read_holds, read_atlas)
 
 
 def alert_store(pool: Pool) -> AlertStore:

@@ -50,6 +50,16 @@
 - name: ARGO_ACKNOWLEDGE_LOW_SECONDS
   value: {{ .acknowledgeSeconds.low | quote }}
 {{- end }}
+- name: ARGO_SEARCH_OPTIC_HOURS
+  value: {{ $root.Values.alerting.search.opticHours | quote }}
+- name: ARGO_SEARCH_MATCHES
+  value: {{ int $root.Values.alerting.search.matches | quote }}
+- name: ARGO_SEARCH_MATCHES_APPROVED
+  value: {{ int $root.Values.alerting.search.matchesApproved | quote }}
+- name: ARGO_SEARCHES_PER_HOUR
+  value: {{ int $root.Values.alerting.search.perHour | quote }}
+- name: ARGO_SEARCH_KEPT_SECONDS
+  value: {{ int $root.Values.alerting.search.keptSeconds | quote }}
 {{- if $root.Values.alerting.console.existingSecret }}
 {{ include "argo.secretEnv" (dict "name" "ARGO_CONSOLE_TOKEN" "secret" $root.Values.alerting.console) }}
 {{- end }}
