@@ -11,6 +11,7 @@ import structlog
 from alerting import arrivals, contracts
 from alerting.domain.annunciation import Policy
 from alerting.domain.events import RuleEvent
+from alerting.domain.observations import Observation
 from alerting.gathering import Gatherer
 from alerting.metrics import Metrics
 from alerting.store.events import EventStore, Neighbours, Outcome
@@ -47,7 +48,8 @@ class Consumers:
         self._policy = policy
         self._neighbours = neighbours
         self._clock = clock
-        self._gatherer = Gatherer(self._write)
+        self._gatherer: Gatherer[RuleEvent] = Gatherer(self._write)
+        self._observed: Gatherer[Observation] = Gatherer(self._keep)
 
     async def consume_events(self, bus: Bus) -> None:
         """Consumes events for ever."""
@@ -60,7 +62,7 @@ class Consumers:
         """Consumes observations for ever."""
         await bus.consume(
             "ARGO_OBSERVATIONS", durable="alerting", subject="argo.v1.observation.>",
-            message_type=bus_pb2.ObservationBatch, handle=self.take_observations,
+            message_type=bus_pb2.ObservationBatch, handle=self.take_observations, batch=512, concurrent=True,
         )  # fmt: skip
 
     async def consume_health(self, bus: Bus) -> None:
@@ -96,8 +98,7 @@ class Consumers:
             self._reject("observations", error)
             return
         if observations:
-            written = await self._observations.write(observations, self._clock())
-            self._metrics.late.inc(written.late)
+            await self._observed.add(observations)
 
     async def take_report(self, message: coverage_pb2.HealthReport, delivery: Delivery) -> None:
         """Enters a health report into the coverage ledger.
@@ -116,6 +117,10 @@ class Consumers:
 
     async def _write(self, events: Sequence[RuleEvent]) -> None:
         self._report(await self._store.write_events(events, self._clock(), self._policy, self._neighbours))
+
+    async def _keep(self, observations: Sequence[Observation]) -> None:
+        written = await self._observations.write(observations, self._clock())
+        self._metrics.late.inc(written.late)
 
     def _read(self, message: bus_pb2.Event, now: datetime) -> RuleEvent | None:
         try:

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
 
-from alerting.domain.events import RuleEvent
 from mesh.errors import Unavailable
 
-_Waiting = tuple[Sequence[RuleEvent], "asyncio.Future[None]"]
+T = TypeVar("T")
+
+_Waiting = tuple[Sequence[T], "asyncio.Future[None]"]
 
 
-class Gatherer:
-    """Takes events from many messages; while one transaction is under way, the next one gathers."""
+class Gatherer(Generic[T]):
+    """Takes events, or observations, from many messages; while one transaction is under way, the next one gathers."""
 
-    def __init__(self, write: Callable[[Sequence[RuleEvent]], Awaitable[None]], *, most: int = 2000) -> None:
+    def __init__(self, write: Callable[[Sequence[T]], Awaitable[None]], *, most: int = 2000) -> None:
         """Takes what writes, and how many events one transaction may have at most."""
         self._write = write
         self._most = most
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[_Waiting[T]] = []
         self._task: asyncio.Task[None] | None = None
 
-    async def add(self, events: Sequence[RuleEvent]) -> None:
+    async def add(self, events: Sequence[T]) -> None:
         """Returns when the events are committed.
 
         Raises:
@@ -43,7 +45,7 @@ class Gatherer:
                     done.cancel()
                 raise
 
-    async def _write_all(self, taken: Sequence[_Waiting]) -> None:
+    async def _write_all(self, taken: Sequence[_Waiting[T]]) -> None:
         try:
             await self._write([event for events, _ in taken for event in events])
         except Exception as error:  # noqa: BLE001 - handed to those who wait for it
@@ -56,8 +58,8 @@ class Gatherer:
         else:
             _settle(taken, None)
 
-    def _next(self) -> list[_Waiting]:
-        taken: list[_Waiting] = []
+    def _next(self) -> list[_Waiting[T]]:
+        taken: list[_Waiting[T]] = []
         count = 0
         while self._waiting and (not taken or count + len(self._waiting[0][0]) <= self._most):
             taken.append(self._waiting.pop(0))
@@ -65,7 +67,7 @@ class Gatherer:
         return taken
 
 
-def _settle(taken: Sequence[_Waiting], error: Exception | None) -> None:
+def _settle(taken: Sequence[_Waiting[T]], error: Exception | None) -> None:
     for _, done in taken:
         if done.done():
             continue

@@ -1,4 +1,4 @@
-"""Searches a local mesh for a van that stopped and left northwards, as an investigator would: run it while `argo demo` runs."""
+"""Searches a local mesh for a van that stopped and left northwards: run it while `argo demo` runs."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 import time
@@ -26,6 +27,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 AUTHORITY = "authority/polizia-locale"
 RECIPIENT = "authorities/polizia-locale"
 EXAMPLE = Path("docs/examples/watch_alerts.py").resolve()
+SEARCH_EXAMPLE = EXAMPLE.with_name("search_testimony.py")
 
 
 async def test_every_analysed_picture_is_masked(street: Street) -> None:
@@ -128,3 +130,15 @@ async def test_the_example_client_prints_alerts(street: Street, tmp_path: Path) 
         await client.wait()
 
     assert line.startswith("alerts/")
+
+
+async def test_the_example_of_a_testimony_searches(street: Street, tmp_path: Path) -> None:
+    (tmp_path / ".argo").symlink_to(street.mesh.state.path)
+
+    client = await asyncio.create_subprocess_exec(
+        sys.executable, str(SEARCH_EXAMPLE), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    printed, complaint = await client.communicate()
+
+    assert (client.returncode, complaint.decode()) == (0, "")
+    assert re.fullmatch(r"\d+ found, \d+ optics were blind for some of the time", printed.decode().splitlines()[-1])
