@@ -15,7 +15,7 @@ from alerting.domain.observations import Observation
 from alerting.gathering import Gatherer
 from alerting.metrics import Metrics
 from alerting.store.events import EventStore, Neighbours, Outcome
-from alerting.store.observations import ObservationStore
+from alerting.store.observations import MOST_GATHERED, ObservationStore
 from argo.camera_gateway.v1 import coverage_pb2
 from argo.detector.v1 import bus_pb2
 from mesh import tracing
@@ -49,7 +49,7 @@ class Consumers:
         self._neighbours = neighbours
         self._clock = clock
         self._gatherer: Gatherer[RuleEvent] = Gatherer(self._write)
-        self._observed: Gatherer[Observation] = Gatherer(self._keep)
+        self._observed: Gatherer[Observation] = Gatherer(self._keep, most=MOST_GATHERED)
 
     async def consume_events(self, bus: Bus) -> None:
         """Consumes events for ever."""

@@ -21,6 +21,7 @@ from bench import (
     registry_scale,
     road,
     scorecard,
+    search,
     tracking,
 )
 from bench.results import Result
@@ -38,6 +39,7 @@ PARTS: Mapping[str, Callable[[Path, float | None], list[Result]]] = {
     "batching": lambda video, seconds: batching.measure(video, seconds or batching.LOAD_SECONDS),
     "models": lambda video, _seconds: models.measure(video),
     "tracking": lambda video, _seconds: tracking.measure(video),
+    "search": lambda _video, _seconds: search.measure(),
     "audit": lambda _video, _seconds: audit.measure(),
     "gateway": lambda video, _seconds: gateway.measure(video),
     "outage": lambda video, seconds: gateway.measure_outage(video, seconds or gateway.OUTAGE_SECONDS),

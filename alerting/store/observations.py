@@ -14,11 +14,13 @@ from alerting.store.database import Database
 from mesh.postgres import load_queries
 
 QUERIES: Final = load_queries("alerting.sql", "observations.sql")
-_COLUMNS: Final = (
+COLUMNS: Final = (
     "start_time", "end_time", "expire_time", "track", "observer", "still_seconds", "heading", "leaving", "speed_low",
     "speed_high", "colour_confidence", "from_x", "from_y", "to_x", "to_y", "object_class", "colour", "finished",
     "places", "payload",
 )  # fmt: skip
+MOST_GATHERED: Final = 5000
+"""Observations of many messages that go in one transaction: what a commit costs is shared."""
 _COPIED: Final = 64
 """From so many rows on COPY is cheaper than statements one by one."""
 _SETTLED: Final = 1000
@@ -63,7 +65,7 @@ class ObservationStore:
                 latest[key] = item
         timely = [item for item in latest.values() if item.expire_time > now]
         if timely:
-            await self._know_observers({(item.optic, item.site) for item in timely})
+            await self.know_observers({(item.optic, item.site) for item in timely})
             await self._make_days({item.day for item in timely})
             await self._write(timely, now)
         return Written(len(timely), len(latest) - len(timely))
@@ -81,15 +83,15 @@ class ObservationStore:
                 rows = [row for row in rows if row["expire_time"] > now]
                 for day in {row["start_time"].date() for row in rows}:
                     await connection.execute(QUERIES["ensure_day"], day)
-                values = [tuple(row[column] for column in _COLUMNS) for row in rows]
+                values = [tuple(row[column] for column in COLUMNS) for row in rows]
                 await connection.executemany(QUERIES["upsert_finished"], values)
             settled += len(rows)
             if len(rows) < _SETTLED:
                 return settled
 
     async def _write(self, observations: Sequence[Observation], now: datetime) -> None:
-        ended = [self._row(item) for item in observations if item.finished]
-        running = [(*self._row(item), now) for item in observations if not item.finished]
+        ended = [self.row(item) for item in observations if item.finished]
+        running = [(*self.row(item), now) for item in observations if not item.finished]
         async with self._database.transaction() as connection:
             if ended:
                 await _write_ended(connection, ended)
@@ -98,7 +100,8 @@ class ObservationStore:
             if running:
                 await connection.executemany(QUERIES["upsert_running"], running)
 
-    def _row(self, item: Observation) -> tuple[Any, ...]:
+    def row(self, item: Observation) -> tuple[Any, ...]:
+        """The values of ``COLUMNS``, of an optic and site that were written before."""
         features = item.features
         return (
             item.start_time, item.end_time, item.expire_time, item.track, self._observers[item.optic, item.site],
@@ -107,7 +110,8 @@ class ObservationStore:
             item.object_class, item.colour, item.finished, item.places, item.payload,
         )  # fmt: skip
 
-    async def _know_observers(self, wanted: set[Key]) -> None:
+    async def know_observers(self, wanted: set[Key]) -> None:
+        """Learns the numbers of optics with their sites, and gives them one if they have none."""
         unknown = sorted(wanted - self._observers.keys())
         if unknown:
             columns = [[optic for optic, _site in unknown], [site for _optic, site in unknown]]
@@ -126,7 +130,7 @@ async def _write_ended(connection: Any, rows: Sequence[tuple[Any, ...]]) -> None
     if len(rows) >= _COPIED:
         try:
             async with connection.transaction():
-                await connection.copy_records_to_table("observation_days", records=rows, columns=_COLUMNS)
+                await connection.copy_records_to_table("observation_days", records=rows, columns=COLUMNS)
         except asyncpg.UniqueViolationError:
             # A message came again: the slow way bears that.
             pass

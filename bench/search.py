@@ -1,0 +1,190 @@
+"""Searches for matches to a testimony in a week of the full fleet; ingest beside bare COPY; a day dropped."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import statistics
+import sys
+import tempfile
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import prometheus_client
+import pydantic
+
+from alerting import migrations
+from alerting.approvals import ApprovalDesk
+from alerting.domain.search.width import Limits
+from alerting.metrics import Metrics
+from alerting.records import Records
+from alerting.search_desk import Rules, SearchDesk, Sources
+from alerting.search_records import SearchRecords
+from alerting.store.approvals import ApprovalStore
+from alerting.store.coverage import CoverageStore
+from alerting.store.database import Database
+from alerting.store.observation_erasure import ObservationErasure
+from alerting.store.observations import COLUMNS, MOST_GATHERED, QUERIES, ObservationStore
+from alerting.store.searches import SearchStore
+from bench import search_world as world
+from bench.results import Result
+from mesh.audit import AuditLog
+from mesh.embedded import EmbeddedPostgres
+from mesh.errors import FailedPrecondition
+from mesh.postgres import Pool, open_pool
+
+ROWS: Final = 10_000_000
+P95_BOUND_SECONDS: Final = 1.0
+INGEST_BOUND: Final = 0.5
+DROP_BOUND_SECONDS: Final = 1.0
+_SEARCHES: Final = 40
+_WARM_UP: Final = 2
+_INGESTED: Final = 50_000
+_ROUNDS: Final = 5
+_WEEK: Final = timedelta(days=7)
+
+
+def measure(rows: int = ROWS) -> list[Result]:
+    """All figures on one embedded server."""
+    print(f"bench: {rows} observations of a week, {os.cpu_count()} cores, load {_load()}", file=sys.stderr)
+    with tempfile.TemporaryDirectory() as folder:
+        return asyncio.run(_measure(Path(folder), rows))
+
+
+async def _measure(folder: Path, rows: int) -> list[Result]:
+    async with EmbeddedPostgres(folder / "postgres") as server:
+        dsn = pydantic.SecretStr(await server.ensure_service("alerting"))
+        async with open_pool(dsn, schema="alerting", command_timeout=3600) as pool:
+            for phase in ("pre", "post"):
+                await migrations.migrate(pool, phase)
+            now = datetime.now(UTC)
+            started = time.perf_counter()
+            await world.fill(pool, rows, now)
+            print(f"bench: filled in {time.perf_counter() - started:.0f} s, load {_load()}", file=sys.stderr)
+            results = [await _ingest(pool, now), *await _searches(pool, now), await _drop(pool, now)]
+            print(f"bench: load at the end {_load()}", file=sys.stderr)
+            return results
+
+
+async def _ingest(pool: Pool, now: datetime) -> Result:
+    """Ours, in transactions as the consumer gathers them, and one COPY of the same rows, in turns."""
+    store = ObservationStore(Database(pool))
+    await store.know_observers(set(world.OPTICS))
+    await pool.execute("CREATE TABLE bare (LIKE observation_days)")
+    ratios, ours, bares = [], [], []
+    for number in range(_ROUNDS):
+        observations = list(world.observations(number, _INGESTED, now))
+        rows = [store.row(item) for item in observations]
+        started = time.perf_counter()
+        async with pool.acquire() as connection:
+            await connection.copy_records_to_table("bare", records=rows, columns=COLUMNS)
+        bare = _INGESTED / (time.perf_counter() - started)
+        started = time.perf_counter()
+        for first in range(0, _INGESTED, MOST_GATHERED):
+            await store.write(observations[first : first + MOST_GATHERED], now)
+        own = _INGESTED / (time.perf_counter() - started)
+        ratios.append(own / bare)
+        ours.append(own)
+        bares.append(bare)
+    await pool.execute("DROP TABLE bare")
+    middle = statistics.median(ratios)
+    return Result(
+        "ingest of observations, rows/s, median of five turns",
+        f"{statistics.median(ours):.0f}",
+        f"{statistics.median(bares):.0f}: one bare COPY of the same rows into a table without index",
+        middle,
+        f">= {INGEST_BOUND:g}",
+        middle >= INGEST_BOUND,
+    )
+
+
+async def _searches(pool: Pool, now: datetime) -> list[Result]:
+    desk, chance = _desk(pool), random.Random(7)
+    results, everything = [], []
+    for name, make in world.TESTIMONIES.items():
+        seconds, found, wide = [], [], 0
+        for number in range(_WARM_UP + _SEARCHES):
+            request = make(chance, now)
+            started = time.perf_counter()
+            try:
+                answer = await desk.search(request, "investigator/verdi")
+            except FailedPrecondition:
+                wide += 1
+                continue
+            if number >= _WARM_UP:
+                seconds.append(time.perf_counter() - started)
+                found.append(answer.total_size)
+        everything += seconds
+        results.append(_shown(name, seconds, found, wide))
+    p95 = _quantile(everything, 0.95)
+    verdict = p95 < P95_BOUND_SECONDS
+    return [*results, Result("a typical search, p95 of all kinds", f"{p95:.3f} s", "", None, "< 1 s", verdict)]
+
+
+def _shown(name: str, seconds: list[float], found: list[int], wide: int) -> Result:
+    p95 = _quantile(seconds, 0.95)
+    return Result(
+        f"search: {name}",
+        f"p50 {_quantile(seconds, 0.5):.3f} s, p95 {p95:.3f} s",
+        f"{statistics.median(found):.0f} found in the median; {wide} of {_WARM_UP + _SEARCHES} too wide",
+        None,
+        f"< {P95_BOUND_SECONDS:g} s",
+        p95 < P95_BOUND_SECONDS,
+    )
+
+
+def _desk(pool: Pool) -> SearchDesk:
+    database, log = Database(pool), AuditLog(pool)
+    metrics = Metrics(prometheus_client.CollectorRegistry())
+    approvals = ApprovalDesk(ApprovalStore(database), Records(log), lambda: datetime.now(UTC))
+    sources = Sources(SearchStore(database), CoverageStore(database), world.read_atlas, approvals)
+    rules = Rules(Limits(100.0, 1000, 50_000), searches=10_000, kept=timedelta(hours=1))
+    return SearchDesk(sources, SearchRecords(log), rules, metrics, lambda: datetime.now(UTC))
+
+
+async def _drop(pool: Pool, now: datetime) -> Result:
+    """The first whole day, when its time has come; on record."""
+    records = Records(AuditLog(pool))
+    erasure = ObservationErasure(Database(pool), records.erasure)
+    days = [row["day"] for row in await pool.fetch(QUERIES["list_days"])]
+    first = datetime.combine(days[1], datetime.min.time(), UTC)
+    # The day before is not a whole one; and then all that is due of the day after, which is nothing yet.
+    await erasure.erase(first + _WEEK, now)
+    started = time.perf_counter()
+    erased = await erasure.erase(first + _WEEK + timedelta(days=1), now)
+    seconds = time.perf_counter() - started
+    return Result(
+        f"a day of {erased} observations dropped",
+        f"{seconds:.3f} s",
+        "",
+        None,
+        f"< {DROP_BOUND_SECONDS:g} s",
+        seconds < DROP_BOUND_SECONDS and erased > 0,
+    )
+
+
+def _quantile(values: list[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
+
+
+def _load() -> str:
+    return "/".join(f"{value:.1f}" for value in os.getloadavg())
+
+
+def main() -> int:
+    """``python -m bench.search``; the exit status is 1 when a figure misses its bound."""
+    parser = argparse.ArgumentParser(prog="bench.search", description=__doc__)
+    parser.add_argument("--rows", type=int, default=ROWS, help="observations of the week")
+    results = measure(parser.parse_args().rows)
+    for result in results:
+        print(" | ".join(result.cells()))
+    return 0 if all(result.holds is not False for result in results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
