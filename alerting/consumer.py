@@ -120,7 +120,7 @@ class Consumers:
 
     async def _keep(self, observations: Sequence[Observation]) -> None:
         written = await self._observations.write(observations, self._clock())
-        self._metrics.late.inc(written.late)
+        self._metrics.keeping.late.inc(written.late)
 
     def _read(self, message: bus_pb2.Event, now: datetime) -> RuleEvent | None:
         try:

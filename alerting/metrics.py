@@ -47,6 +47,23 @@ class AlarmMetrics:
         )
 
 
+class KeepingMetrics:
+    """What is kept of observations, and how it is searched."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.searches = Counter(
+            "argo_alerting_searches", "Searches, by what became of them.", ["outcome"], registry=registry
+        )
+        self.late = Counter(
+            "argo_alerting_late_observations",
+            "Observations that had reached seven days after capture before they came; not kept.",
+            registry=registry,
+        )
+        self.holds_known = Gauge(
+            "argo_alerting_holds_known", "1 while the registry says what legal holds keep.", registry=registry
+        )
+
+
 class Metrics:
     """The metrics of this service."""
 
@@ -77,17 +94,7 @@ class Metrics:
         self.flow_reports = Counter(
             "argo_alerting_flow_reports", "Reports of counts, by what became of them.", ["outcome"], registry=registry
         )
-        self.searches = Counter(
-            "argo_alerting_searches", "Searches, by what became of them.", ["outcome"], registry=registry
-        )
-        self.late = Counter(
-            "argo_alerting_late_observations",
-            "Observations that had reached seven days after capture before they came; not kept.",
-            registry=registry,
-        )
-        self.holds_known = Gauge(
-            "argo_alerting_holds_known", "1 while the registry says what legal holds keep.", registry=registry
-        )
+        self.keeping = KeepingMetrics(registry)
         self.alarm = AlarmMetrics(registry)
         self.erased = Counter("argo_alerting_erased", "What was erased at its time.", ["kind"], registry=registry)
         self.glass = GlassMetrics(registry)

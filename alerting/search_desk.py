@@ -119,7 +119,7 @@ class SearchDesk:
         )
         summary.expire_time.FromDatetime(read_until)
         await self._store.finish(search_id, found.results, summary.SerializeToString(), read_until)
-        self._metrics.searches.labels("answered").inc()
+        self._metrics.keeping.searches.labels("answered").inc()
         log.info("search.answered", search=f"searches/{search_id}", matches=len(found.results))
         return search_id
 
@@ -141,7 +141,7 @@ class SearchDesk:
             found_width = Width(hours, sum(len(some) for some in tracks))
             width.check(found_width, limits, approved=bool(asked.approval))
         except FailedPrecondition as error:
-            self._metrics.searches.labels("too_wide").inc()
+            self._metrics.keeping.searches.labels("too_wide").inc()
             what = f"searches/{search_id}: refused, {error.reason}"
             await self._records.asked(actor, asked.reason, asked.case, what, combines=False)
             raise

@@ -56,7 +56,7 @@ class HoldWatch:
         return holds.due_by(now, answered)
 
     def _tell(self, *, lost: bool, reason: str = "") -> None:
-        self._metrics.holds_known.set(not lost)
+        self._metrics.keeping.holds_known.set(not lost)
         if lost and not self._lost:
             hours = holds.LONGEST_POSTPONEMENT.total_seconds() / 3600
             log.error("erasure.postponed", error_reason=reason, at_most_hours=hours)
