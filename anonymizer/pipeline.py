@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import av
 import structlog
 
+from anonymizer.domain.annotation import Annotator, NamedZone
 from anonymizer.domain.frame import Frame, MaskedFrame, Size
 from anonymizer.domain.privacy import Polygon
 from anonymizer.domain.redactor import RedactionRules, Redactor
@@ -53,6 +54,7 @@ class Pipeline:
         self._is_failing = False
         self._is_withheld = False
         self._boxes = False
+        self._zones: tuple[NamedZone, ...] | None = None
 
     def protect(self, polygons: Sequence[Polygon]) -> None:
         """Sets the static privacy masks from the next frame on.
@@ -63,6 +65,11 @@ class Pipeline:
         self._redactor.protect(polygons)
         self._polygons = tuple(polygons)
 
+    def annotate(self, zones: Sequence[NamedZone] | None) -> None:
+        """Writes zones, labels, directions and the basis over the pictures from the next frame on; None: nothing."""
+        self._zones = None if zones is None else tuple(zones)
+        self._prepare()
+
     def configure(self, *, mask_whole_picture: bool, boxes: bool) -> None:
         """Sets how the picture is masked from the next frame on, see `Redactor`."""
         self._is_withheld, self._boxes = mask_whole_picture, boxes
@@ -72,6 +79,7 @@ class Pipeline:
         self._redactor.protect(self._polygons)
         self._redactor.withhold(whole_picture=self._is_withheld)
         self._redactor.boxes = self._boxes
+        self._redactor.annotator = None if self._zones is None else Annotator(self._zones)
 
     def process(self, frame: Frame, verdict: Verdict | None, *, key_frame: bool = False) -> Redaction:
         """Masks and encodes one frame. Raises nothing: whatever fails, the answer is masked."""

@@ -76,7 +76,8 @@ class RedactionServicer(redaction_service_pb2_grpc.RedactionServiceServicer):
             if opening is None:
                 return
             policy = unpacking.unpack_opening(opening)
-            stream = RedactionStream(policy, self._executor, self._metrics)
+            is_live = opening.mode != redaction_service_pb2.REDACTION_MODE_RETURN
+            stream = RedactionStream(policy, self._executor, self._metrics, is_live=is_live)
             with self._exit_for(opening.mode, policy) as way_out:
                 log.info("redaction.stream_started", optic=policy.optic, exit=way_out.name)
                 try:
@@ -146,12 +147,20 @@ class RedactionServicer(redaction_service_pb2_grpc.RedactionServiceServicer):
 class RedactionStream:
     """The frames of one optic, one after the other.
 
+    Args:
+        policy: of the optic.
+        executor: where frames are masked and encoded.
+        metrics: counts frames.
+        is_live: people watch it now: labels are written over the pictures. Where they go back to the caller, only if
+            the configuration has zones.
+
     Attributes:
         frames: how many were answered.
     """
 
-    def __init__(self, policy: OpticPolicy, executor: Executor, metrics: AnonymizerMetrics) -> None:
+    def __init__(self, policy: OpticPolicy, executor: Executor, metrics: AnonymizerMetrics, *, is_live: bool) -> None:
         self._policy = policy
+        self._is_live = is_live
         self._executor = executor
         self._metrics = metrics
         self._pipeline = Pipeline(policy.optic)
@@ -197,6 +206,7 @@ class RedactionStream:
     def _prepare(self) -> None:
         policy = self._policy
         self._pipeline.protect(policy.privacy_masks)
+        self._pipeline.annotate(policy.zones if self._is_live or policy.zones else None)
         self._pipeline.configure(mask_whole_picture=policy.mask_whole_picture, boxes=policy.boxes)
 
     def _response(self, redaction: Redaction) -> _Response:

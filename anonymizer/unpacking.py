@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from anonymizer.domain.annotation import NamedZone
 from anonymizer.domain.frame import Frame, Planes, Size, UnsupportedFrameError
 from anonymizer.domain.segments import LONGEST_RETENTION
-from anonymizer.domain.verdict import Verdict
+from anonymizer.domain.verdict import Followed, Verdict
 from argo.anonymizer.v1 import redaction_service_pb2
 from argo.detector.v1 import detection_service_pb2
 from argo.registry.v1 import lease_service_pb2, scene_pb2
 from mesh.errors import FieldViolation, InvalidArgument
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from anonymizer.domain.privacy import Polygon
     from argo.type.v1 import media_pb2
 
@@ -45,6 +48,7 @@ class OpticPolicy:
         mask_whole_picture: nothing at all may be shown.
         boxes: detections are hidden by rectangles instead of silhouettes.
         viewers: kinds of identity that may watch.
+        zones: areas that are outlined in the picture.
     """
 
     optic: str
@@ -55,6 +59,7 @@ class OpticPolicy:
     mask_whole_picture: bool = False
     boxes: bool = False
     viewers: frozenset[str] = DEFAULT_VIEWERS
+    zones: tuple[NamedZone, ...] = ()
 
 
 def unpack_opening(request: redaction_service_pb2.RedactRequest) -> OpticPolicy:
@@ -101,7 +106,16 @@ def unpack_configuration(message: lease_service_pb2.OpticConfiguration) -> Optic
         message.mask_whole_picture,
         message.policy.masking_style == scene_pb2.Policy.MASKING_STYLE_BOX,
         frozenset(message.policy.viewers) or DEFAULT_VIEWERS,
+        tuple(_zones(message)),
     )
+
+
+def _zones(message: lease_service_pb2.OpticConfiguration) -> Iterator[NamedZone]:
+    """The zones that can be drawn. One that cannot is no reason to refuse the pictures: the detector says so."""
+    for zone in message.zones:
+        outline = np.array([(point.x, point.y) for point in zone.polygon.points], np.float32).reshape(-1, 2)
+        if len(outline) >= _LEAST_CORNERS and np.isfinite(outline).all():
+            yield NamedZone(zone.display_name or zone.name.rpartition("/")[2], outline)
 
 
 def unpack_frame(message: media_pb2.Frame) -> Frame:
@@ -139,7 +153,13 @@ def unpack_verdict(message: detection_service_pb2.Verdict) -> Verdict | None:
         np.array(rows, np.float32).reshape(-1, 4),
         np.array(classes, np.int16),
         np.array([each.score for each in message.detections], np.float32),
+        tuple(_followed(each) for each in message.tracks),
     )
+
+
+def _followed(message: detection_service_pb2.TrackedObject) -> Followed:
+    box = message.box
+    return Followed(message.track, (box.left, box.top, box.left + box.width, box.top + box.height))
 
 
 def _refusal(message: str, violations: list[FieldViolation]) -> InvalidArgument:

@@ -83,6 +83,13 @@ def _evenly_lit(live: Levels, reference: Levels, mean: Levels, limit: int) -> Ce
     return (mean <= limit) & (shift + np.uint8(2) >= mean)
 
 
+def evenly_lit(grid: Grid, one: Look, other: Look) -> Cells:
+    """Cells in which nearly all pixels became brighter, or nearly all darker, by however much."""
+    mean = grid.mean(_plane(cv2.absdiff(one.planes.luma, other.planes.luma)))
+    shift = np.asarray(cv2.absdiff(one.mean, other.mean), np.uint8)
+    return shift.astype(np.int16) * 10 >= mean.astype(np.int16) * 9
+
+
 def fidgeting(grid: Grid, live: Look, average: Plane) -> Cells:
     """Cells in which a few pixels stand out of their own average, by more than noise does and not evenly.
 

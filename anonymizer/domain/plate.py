@@ -79,6 +79,10 @@ class Plate:
         """Cells that differ from how they looked when their wait began."""
         return comparison.differing(self.grid, live, self._snapshot, STILL)
 
+    def evenly_lit(self, live: Look) -> Cells:
+        """Cells in which the picture is the plate, or grey where there is none, in another light."""
+        return comparison.evenly_lit(self.grid, live, self._plate)
+
     def forget(self) -> None:
         """Forgets the plate and all evidence: after the camera moved or the light jumped."""
         self.known[:] = False

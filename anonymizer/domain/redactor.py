@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from anonymizer.domain import privacy, silhouette
+from anonymizer.domain import privacy, silhouette, veil
+from anonymizer.domain.annotation import Annotator
 from anonymizer.domain.coasting import Areas, Coasting, CoastingRules
 from anonymizer.domain.comparison import Look
 from anonymizer.domain.credibility import Credibility, CredibilityRules
@@ -45,11 +46,13 @@ class Redactor:
     Attributes:
         rules: of masking.
         boxes: detections are hidden by rectangles of one colour instead of silhouettes.
+        annotator: writes over the pictures; None: nothing is written.
     """
 
     def __init__(self, rules: RedactionRules | None = None) -> None:
         self.rules = rules or RedactionRules()
         self.boxes = False
+        self.annotator: Annotator | None = None
         self._polygons: tuple[Polygon, ...] = ()
         self._coasting = Coasting(self.rules.coasting)
         self._credibility = Credibility(self.rules.credibility)
@@ -106,20 +109,29 @@ class Redactor:
         if state in (State.SETTLED, State.LOST):
             plate.observe(live, frame.captured, motion, occupancy)
         hidden = grown(shapes, UNEXPLAINED_GROWTH) if occupancy is None else _with_margin(shapes, occupancy)
-        return self._compose(frame, plate, hidden, areas, verdicted=bound is not None)
+        veiled = _veil(plate, live, changed if occupancy is None else changed & ~occupancy.explained)
+        painted = self._paint(plate, hidden, veiled, areas)
+        return self._finish(frame, bound, *painted)
 
     def _usable(self, frame: Frame, verdict: Verdict | None) -> Verdict | None:
         if verdict is None or not verdict.binds(frame.sequence):
             return None
         return verdict if self._credibility.update(verdict, frame.captured) else None
 
-    def _compose(self, frame: Frame, plate: Plate, hidden: Cells, areas: Areas, *, verdicted: bool) -> MaskedFrame:
+    def _paint(self, plate: Plate, hidden: Cells, veiled: Cells, areas: Areas) -> tuple[Planes, float]:
+        """The picture, and the share of it that is filled."""
         settled = self._stability.state is State.SETTLED
         known = plate.known if settled else np.zeros_like(plate.known)
-        fill = silhouette.draw(plate.grid, known, hidden, areas, self._privacy_for(plate.grid), boxes=self.boxes)
-        painted: Planes = plate.grid.cropped(silhouette.paint(plate.planes, fill))
-        masked = float(np.count_nonzero(fill)) / fill.size
-        return MaskedFrame.compose(frame, painted, masked, Basis.VERDICT if verdicted else Basis.UNVERDICTED)
+        fill = silhouette.draw(
+            plate.grid, known, hidden, veiled, areas, self._privacy_for(plate.grid), boxes=self.boxes
+        )
+        return plate.grid.cropped(silhouette.paint(plate.planes, fill)), float(np.count_nonzero(fill)) / fill.size
+
+    def _finish(self, frame: Frame, verdict: Verdict | None, painted: Planes, masked: float) -> MaskedFrame:
+        if self.annotator is not None:
+            followed = () if verdict is None else verdict.followed
+            self.annotator.annotate(painted, followed, frame.captured, verdicted=verdict is not None)
+        return MaskedFrame.compose(frame, painted, masked, Basis.UNVERDICTED if verdict is None else Basis.VERDICT)
 
     def _plate_for(self, size: Size) -> Plate:
         if self._plate is None or self._plate.grid.size != size:
@@ -140,3 +152,10 @@ def _with_margin(shapes: Cells, occupancy: Occupancy) -> Cells:
     """The shapes, and more around those of which the verdict says nothing."""
     unexplained = opened(shapes & ~occupancy.explained, LEAST_UNEXPLAINED)
     return shapes | grown(unexplained, UNEXPLAINED_GROWTH)
+
+
+def _veil(plate: Plate, live: Look, unexplained: Cells) -> Cells:
+    """Cells under smoke or light."""
+    if not veil.is_wide(unexplained):
+        return np.zeros_like(unexplained)
+    return veil.veiled(unexplained, plate.evenly_lit(live))

@@ -21,7 +21,12 @@ UNKNOWN: Final = 2
 """No plate is known here yet."""
 CHANGED: Final = 3
 """The picture differs from the plate, or moves, and the detector did not say what it is."""
-_FIRST_CLASS: Final = 4
+VEILED: Final = 4
+"""The picture is evenly lighter or darker than the plate over a wide area: smoke, glare, a fire's glow."""
+_VEILED_STRIPE: Final = 5
+_FIRST_CLASS: Final = 6
+_STRIPE: Final = 4
+"""Chroma pixels across a stripe of the hatch."""
 _CHROMA: Final = 2
 """Luma pixels on a side of a chroma pixel."""
 _COLOURS: Final = {
@@ -54,7 +59,8 @@ def _palette() -> npt.NDArray[np.uint8]:
     palette = np.full((256, 3), 128, np.uint8)
     palette[PRIVACY] = (16, 128, 128)
     palette[UNKNOWN] = (48, 128, 128)
-    palette[CHANGED] = (190, 70, 150)
+    palette[CHANGED] = palette[VEILED] = (190, 70, 150)
+    palette[_VEILED_STRIPE] = (70, 115, 135)
     for object_class, (luma, blue, red) in _COLOURS.items():
         palette[silhouette_of(object_class)] = (luma, blue, red)
         palette[surroundings_of(object_class)] = (luma // 2, blue, red)
@@ -65,7 +71,9 @@ PALETTE: Final = _palette()
 _COLUMNS: Final = tuple(np.ascontiguousarray(column) for column in PALETTE.T)
 
 
-def draw(grid: Grid, known: Cells, changed: Cells, areas: Areas, privacy: Cells, *, boxes: bool = False) -> Levels:
+def draw(
+    grid: Grid, known: Cells, changed: Cells, veiled: Cells, areas: Areas, privacy: Cells, *, boxes: bool = False
+) -> Levels:
     """The fill of every chroma pixel, that is of every 2 x 2 luma pixels.
 
     The shapes of persons are drawn last, so that a vehicle behind them does not swallow their posture; privacy masks
@@ -75,6 +83,7 @@ def draw(grid: Grid, known: Cells, changed: Cells, areas: Areas, privacy: Cells,
         grid: the cells.
         known: cells that the plate knows.
         changed: cells in which the picture differs from the plate, or moves where there is none.
+        veiled: those of them under smoke or light; hatched, so that their extent can be told from an object's.
         areas: detections, with their margin.
         privacy: cells under a static privacy mask.
         boxes: whether an area is filled in one colour instead of showing the shape in it.
@@ -85,7 +94,10 @@ def draw(grid: Grid, known: Cells, changed: Cells, areas: Areas, privacy: Cells,
     solid = closed(changed, 1)
     cells = np.where(known, np.uint8(PLATE), np.uint8(UNKNOWN))
     cells[solid] = CHANGED
+    cells[veiled] = VEILED
     fill = grid.spread(cells, CELL // 2)
+    if veiled.any():
+        _hatch(fill)
     inner = fill.copy()
     outlines = slices(grid.spans(areas.outlines, side=_CHROMA))
     insides = slices(grid.spans(areas.boxes, side=_CHROMA))
@@ -99,6 +111,13 @@ def draw(grid: Grid, known: Cells, changed: Cells, areas: Areas, privacy: Cells,
     if privacy.any():
         fill[_pixels(grid, privacy)] = PRIVACY
     return fill
+
+
+def _hatch(fill: Levels) -> None:
+    """Stripes from the lower left to the upper right."""
+    rows, columns = np.nonzero(fill == VEILED)
+    is_stripe = (rows + columns) // _STRIPE % 2 == 1
+    fill[rows[is_stripe], columns[is_stripe]] = _VEILED_STRIPE
 
 
 def paint(plate: Planes, fill: Levels) -> Planes:

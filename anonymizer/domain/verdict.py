@@ -35,6 +35,19 @@ CONFIDENT: Final = 0.3
 
 
 @dataclass(frozen=True, slots=True)
+class Followed:
+    """A thing that the detector follows.
+
+    Attributes:
+        track: random, per stream, dies with the track.
+        box: left, top, right, bottom, as of `Boxes`.
+    """
+
+    track: int
+    box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The detector looked at the frame `sequence` and saw these things, and nothing else, above its low threshold.
 
@@ -43,12 +56,14 @@ class Verdict:
         boxes: float32, N x 4, see `Boxes`.
         classes: int16, N, values of `ObjectClass`; others are painted as UNSPECIFIED.
         scores: float32, N, 0..1.
+        followed: what it follows, for labels only: no mask rests on it.
     """
 
     sequence: int
     boxes: Boxes
     classes: npt.NDArray[np.int16]
     scores: npt.NDArray[np.float32]
+    followed: tuple[Followed, ...] = ()
 
     def __post_init__(self) -> None:
         count = len(self.classes)
