@@ -14,6 +14,7 @@ from mesh.local import sample
 from mesh.local.errors import SourceError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 VIDEO = b"not really a video" * 1000
@@ -36,12 +37,12 @@ def _package(folder: Path, name: str, content: bytes) -> Path:
 
 
 @needs_dpkg
-@pytest.mark.parametrize(("name", "content"), [("vtest.avi", VIDEO), ("vtest.avi.gz", gzip.compress(VIDEO))])
+@pytest.mark.parametrize(("name", "compress"), [("vtest.avi", bytes), ("vtest.avi.gz", gzip.compress)])
 def test_video_is_taken_out_plain_or_compressed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: bytes
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, compress: Callable[[bytes], bytes]
 ) -> None:
     monkeypatch.setattr(sample, "SHA256", hashlib.sha256(VIDEO).hexdigest())
-    video = sample.install(_package(tmp_path, name, content), tmp_path / "samples" / "video.avi")
+    video = sample.install(_package(tmp_path, name, compress(VIDEO)), tmp_path / "samples" / "video.avi")
 
     assert video.read_bytes() == VIDEO
 
