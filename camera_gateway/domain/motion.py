@@ -38,6 +38,10 @@ NOISE_SECONDS: Final = 20.0
 """Time constant of the noise."""
 LEARN_SECONDS: Final = 1.0
 """Between two pictures from which is learned, on average."""
+LONGEST_LEARNING: Final = 2.0
+"""Seconds since the last time for which one picture stands at most."""
+LOOK_AGAIN: Final = 0.6
+"""Share of the time for which a scene counts as moving after which is looked again, on average: see `_wait`."""
 LARGEST_STEP: Final = 30.0
 """Difference to the background that is learned as such at most: whoever happens to stand in one of the pictures from
 which is learned leaves no trace above `LEAST_CHANGE`."""
@@ -86,7 +90,8 @@ class _Scene:
         cv2.accumulateWeighted(usual, self._noise, 1.0 - math.exp(-elapsed / NOISE_SECONDS))
         cv2.threshold(self._noise, LARGEST_NOISE, 0.0, cv2.THRESH_TRUNC, dst=self._noise)
         step = np.clip(difference, -LARGEST_STEP, LARGEST_STEP, out=difference)
-        cv2.scaleAdd(step, 1.0 - math.exp(-elapsed / BACKGROUND_SECONDS), self._background, dst=self._background)
+        share = 1.0 - math.exp(-min(elapsed, LONGEST_LEARNING) / BACKGROUND_SECONDS)
+        cv2.scaleAdd(step, share, self._background, dst=self._background)
         self._set_bounds()
 
     def _set_bounds(self) -> None:
@@ -162,7 +167,7 @@ class MotionGate:
         # Whoever moves now is analysed for a while: for some of it that needs no second look.
         if now >= self._look_due and self._moves(luma(), now):
             self.moving_until = now + self._hold
-            self._look_due = now + self._wait(0.5 * self._hold)
+            self._look_due = now + self._wait(LOOK_AGAIN * self._hold)
         if now >= self.moving_until and now < self._still_due:
             self.held_back += 1
             return False

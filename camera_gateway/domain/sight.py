@@ -1,6 +1,6 @@
 """Whether an optic still sees what it should: ONVIF's tampering modes, a frozen picture, and lost visibility.
 
-A few measures of the picture, taken every third second, are held against what is usual for this optic. Each mode has a
+A few measures of the picture, taken every fifth second, are held against what is usual for this optic. Each mode has a
 duration that it must last before it is told, and again before it is over (ONVIF Analytics Service Specification,
 TamperingDetection: 1 s to 1 min). What is spoilt is never learned: a camera that was turned is told until it is turned
 back or somebody confirms the scene anew (`Sight.relearn`).
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 _Plane = npt.NDArray[np.float32]
 
-PERIOD: Final = 3.0
-"""Seconds between two looks."""
+PERIOD: Final = 5.0
+"""Seconds between two looks: as long as the shortest of the `DURATIONS`; more of them would tell nothing sooner."""
 WIDTH, HEIGHT = 320, 180
 """Size at which is looked: fine enough that a lens out of focus shows."""
 MOST: Final = 0.95
