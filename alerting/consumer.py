@@ -62,7 +62,7 @@ class Consumers:
         """Consumes observations for ever."""
         await bus.consume(
             "ARGO_OBSERVATIONS", durable="alerting", subject="argo.v1.observation.>",
-            message_type=bus_pb2.ObservationBatch, handle=self.take_observations, batch=512, concurrent=True,
+            message_type=bus_pb2.ObservationBatch, handle=self.take_observations, batch=2048, concurrent=True,
         )  # fmt: skip
 
     async def consume_health(self, bus: Bus) -> None:

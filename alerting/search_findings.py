@@ -20,7 +20,9 @@ from alerting.store.searches import Observers, Result, SearchStore
 from argo.alerting.v1 import search_service_pb2 as v1
 
 KEPT: Final = 1000
-"""Matches or chains of one search that are kept for its pages: who needs more has asked too widely."""
+"""Matches of one search that are kept for its pages: who needs more has asked too widely."""
+CHAINS_KEPT: Final = 200
+"""Likewise chains; each holds several matches."""
 _CHUNK: Final = 500
 """Tracks that are looked at between two waits: some milliseconds, in which nobody else is served."""
 
@@ -79,7 +81,7 @@ class Findings:
     ) -> tuple[list[Result], bool]:
         legs = [best(some, chains.WIDEST) for some in ranked]
         # On a thread of its own: many ways are looked at, and others want to be served meanwhile.
-        found, more = await asyncio.to_thread(chains.chains, [leg for leg, _ in legs], self._atlas, KEPT)
+        found, more = await asyncio.to_thread(chains.chains, [leg for leg, _ in legs], self._atlas, CHAINS_KEPT)
         shown = []
         for number, wanted in enumerate(asked):
             links = {chain.matches[number].track.key: chain.matches[number] for chain in found}

@@ -19,7 +19,7 @@ COLUMNS: Final = (
     "speed_high", "colour_confidence", "from_x", "from_y", "to_x", "to_y", "object_class", "colour", "finished",
     "places", "payload",
 )  # fmt: skip
-MOST_GATHERED: Final = 5000
+MOST_GATHERED: Final = 10_000
 """Observations of many messages that go in one transaction: what a commit costs is shared."""
 _COPIED: Final = 64
 """From so many rows on COPY is cheaper than statements one by one."""

@@ -6,9 +6,11 @@ that it was; its plausibility falls with every other vehicle that can have been 
 
 from __future__ import annotations
 
+import bisect
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 from alerting.domain.search.atlas import Atlas, Position, separation
@@ -84,36 +86,94 @@ def check(query: Query) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Spot:
+    """A match with what its ways are judged by, worked out once: each is looked at with hundreds of others.
+
+    Attributes:
+        match: what was seen.
+        start: when it came, seconds.
+        end: when it was last seen, seconds.
+        arrival: where it came; none: not known.
+        departure: where it was last.
+    """
+
+    match: Scored
+    start: float
+    end: float
+    arrival: Position | None
+    departure: Position | None
+
+    @classmethod
+    def of(cls, match: Scored, atlas: Atlas) -> _Spot:
+        track = match.track
+        return cls(
+            match,
+            track.start_time.timestamp(),
+            track.end_time.timestamp(),
+            atlas.position(track.optic, track.site, track.from_x),
+            atlas.position(track.optic, track.site, track.to_x),
+        )
+
+
 def link(before: Track, after: Track, atlas: Atlas) -> Link:
-    """Whether one vehicle can have been both."""
-    seconds = (after.start_time - before.end_time).total_seconds()
-    if before.optic == after.optic:
+    """Whether one vehicle can have been both, and that in words."""
+    here, there = _Spot.of(Scored(before, 1.0), atlas), _Spot.of(Scored(after, 1.0), atlas)
+    return Link(_feasibility(here, there), _way_in_words(here, there))
+
+
+def _feasibility(before: _Spot, after: _Spot) -> float:
+    seconds = after.start - before.end
+    if before.match.track.optic == after.match.track.optic:
         # One optic never has two tracks of one vehicle at once.
-        return _way(0.0, 0.0, seconds) if seconds >= 0 else Link(0.0, "both were on one optic at once")
-    here = atlas.position(before.optic, before.site, before.to_x)
-    there = atlas.position(after.optic, after.site, after.from_x)
-    if here is None or there is None:
-        value = _OVERLAP if seconds >= 0 else 0.0
-        return Link(value, f"{amount(max(0.0, seconds))} between them, how far apart they are is not known")
-    return _between(here, there, seconds, starts_later=after.start_time >= before.start_time)
-
-
-def _between(here: Position, there: Position, seconds: float, *, starts_later: bool) -> Link:
-    least, usual = separation(here, there)
+        return _way(0.0, 0.0, seconds) if seconds >= 0 else 0.0
+    if before.departure is None or after.arrival is None:
+        return _OVERLAP if seconds >= 0 else 0.0
+    least, usual = separation(before.departure, after.arrival)
     if seconds < 0:
-        if least > 0 or not starts_later:
-            return Link(0.0, "they were at two places at once")
-        return Link(_OVERLAP, "both may look at one place: they saw it at once")
+        return _OVERLAP if least <= 0 and after.start >= before.start else 0.0
     return _way(least, usual, seconds)
 
 
-def _way(least: float, usual: float, seconds: float) -> Link:
-    needed = least / max(seconds, 1.0)
-    fast = falling(needed, USUAL_TOP_SPEED, TOP_SPEED - USUAL_TOP_SPEED)
+def _way(least: float, usual: float, seconds: float) -> float:
+    fast = falling(least / max(seconds, 1.0), USUAL_TOP_SPEED, TOP_SPEED - USUAL_TOP_SPEED)
     patience = 2.0 * usual / USUAL_SPEED + _PATIENCE_SECONDS
     slow = 1.0 if seconds <= patience else max(_LEAST_SLOW, patience / seconds)
-    speed = f"{needed * 3.6:.0f} km/h or more as the crow flies"
-    return Link(fast * slow, f"{usual:.0f} m, at least {least:.0f} m, in {amount(seconds)}: {speed}")
+    return fast * slow
+
+
+def _way_in_words(before: _Spot, after: _Spot) -> str:
+    seconds = after.start - before.end
+    between = amount(max(0.0, seconds))
+    if before.match.track.optic == after.match.track.optic:
+        return f"on the same optic {between} later"
+    if before.departure is None or after.arrival is None:
+        return f"{between} between them, how far apart they are is not known"
+    least, usual = separation(before.departure, after.arrival)
+    if seconds < 0:
+        return "both optics may look at one place: they saw it at once"
+    speed = f"{least / max(seconds, 1.0) * 3.6:.0f} km/h or more as the crow flies"
+    return f"{usual:.0f} m, at least {least:.0f} m, in {between}: {speed}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Carried:
+    """A chain that may grow longer."""
+
+    spots: tuple[_Spot, ...]
+    plausibility: float
+    alternatives: tuple[int, ...] = ()
+
+    @property
+    def order(self) -> tuple[object, ...]:
+        return -self.plausibility, *(key for spot in self.spots for key in spot.match.track.key)
+
+    def finished(self) -> Chain:
+        ways = tuple(
+            f"{_way_in_words(here, there)}; {_others(count)}"
+            for (here, there), count in zip(pairwise(self.spots), self.alternatives, strict=True)
+        )
+        return Chain(tuple(spot.match for spot in self.spots), self.plausibility, self.alternatives, ways)
 
 
 def chains(sightings: Sequence[Sequence[Scored]], atlas: Atlas, keep: int) -> tuple[list[Chain], bool]:
@@ -128,33 +188,38 @@ def chains(sightings: Sequence[Sequence[Scored]], atlas: Atlas, keep: int) -> tu
     way of the share that its match has among all that can be reached: ``w / (UNSEEN + sum of all w)``, where the weight
     ``w`` is the plausibility of the match times the feasibility of the way.
     """
-    carried = [Chain((match,), match.plausibility) for match in sightings[0][:WIDEST]]
+    legs = [[_Spot.of(match, atlas) for match in matches[:WIDEST]] for matches in sightings]
+    carried = [_Carried((spot,), spot.match.plausibility) for spot in legs[0]]
     truncated = any(len(matches) > WIDEST for matches in sightings)
-    for matches in sightings[1:]:
-        longer = [chain for before in carried for chain in _prolonged(before, matches[:WIDEST], atlas)]
+    for leg in legs[1:]:
+        # Many chains end at one match: what can be reached from there is worked out once.
+        onward = {last: _onward(last, leg) for last in {chain.spots[-1] for chain in carried}}
+        longer = [
+            _Carried((*chain.spots, spot), chain.plausibility * factor, (*chain.alternatives, others))
+            for chain in carried
+            for spot, factor, others in onward[chain.spots[-1]]
+            if chain.plausibility * factor > LEAST_PLAUSIBILITY / 100.0
+        ]
         carried = heapq.nsmallest(max(WIDEST, keep), longer, key=lambda chain: chain.order)
         truncated = truncated or len(longer) > len(carried)
-    return carried[:keep], truncated or len(carried) > keep
+    return [chain.finished() for chain in carried[:keep]], truncated or len(carried) > keep
 
 
-def _prolonged(before: Chain, matches: Sequence[Scored], atlas: Atlas) -> list[Chain]:
-    last = before.matches[-1].track
-    ways = [(match, link(last, match.track, atlas)) for match in matches if match.track.key != last.key]
-    weights = [match.plausibility * way.feasibility for match, way in ways]
+def _onward(last: _Spot, leg: Sequence[_Spot]) -> list[tuple[_Spot, float, int]]:
+    """What can be reached: by what the plausibility is multiplied, and how many others fit as well."""
+    key = last.match.track.key
+    ways = [
+        (spot, spot.match.plausibility * feasibility)
+        for spot in leg
+        if (feasibility := _feasibility(last, spot)) > 0.0 and spot.match.track.key != key
+    ]
+    weights = sorted(weight for _, weight in ways)
     total = UNSEEN + sum(weights)
-    longer = []
-    for (match, way), weight in zip(ways, weights, strict=True):
-        plausibility = before.plausibility * weight * weight / total
-        if plausibility <= LEAST_PLAUSIBILITY / 100.0:
-            continue
-        others = sum(1 for other in weights if other >= weight / 2.0) - 1
-        fits = f"{others} other vehicle{'' if others == 1 else 's'} fit{'s' if others == 1 else ''} as well"
-        longer.append(
-            Chain(
-                (*before.matches, match),
-                plausibility,
-                (*before.alternatives, others),
-                (*before.explanations, f"{way.explanation}; {fits}"),
-            )
-        )
-    return longer
+    return [
+        (spot, weight * weight / total, len(weights) - bisect.bisect_left(weights, weight / 2.0) - 1)
+        for spot, weight in ways
+    ]
+
+
+def _others(count: int) -> str:
+    return "1 other vehicle fits as well" if count == 1 else f"{count} other vehicles fit as well"
