@@ -14,11 +14,9 @@ from alerting.records import Records
 from alerting.search_desk import ReadAtlas
 from alerting.search_parts import SearchParts
 from alerting.search_records import SearchRecords
-from alerting.service.audit import AuditServicer
 from alerting.service.coverage import CoverageServicer
 from alerting.settings import AlertingSettings
 from alerting.signals import ChangeSignal
-from alerting.store.audit import AuditReader
 from alerting.store.coverage import CoverageStore
 from alerting.store.database import Database
 from alerting.store.erasure import ErasureStore
@@ -27,8 +25,10 @@ from alerting.store.holds import HoldStore
 from alerting.store.observations import ObservationStore
 from alerting.store.sign_ins import SignInStore
 from alerting.upkeep import HoldWatch, ReadHolds, Upkeep
-from argo.alerting.v1 import audit_service_pb2_grpc, coverage_service_pb2_grpc
+from argo.alerting.v1 import audit_service_pb2, audit_service_pb2_grpc, coverage_service_pb2_grpc
 from mesh.audit import AuditLog
+from mesh.audit.anchorage import signer_of
+from mesh.audit.service import AuditServicer
 from mesh.postgres import Pool
 from mesh.rpc.server import GrpcServer
 
@@ -49,7 +49,7 @@ class Parts:
         self.metrics = metrics
         self.log = AuditLog(pool)
         self.records = Records(self.log)
-        self.audit_reader = AuditReader(database)
+        self.audit = AuditServicer(audit_service_pb2, lambda: self.log, "alerting", signer_of(settings), utc_now)
         self.signal = ChangeSignal(database, maximum_watches=settings.maximum_watches)
         self.coverage = CoverageStore(database)
         self.roster = Roster()
@@ -82,11 +82,7 @@ class Parts:
             CoverageServicer(self.coverage, self.roster, self.records, utc_now),
             "argo.alerting.v1.CoverageService",
         )
-        server.add(
-            audit_service_pb2_grpc.add_AuditServiceServicer_to_server,
-            AuditServicer(self.log, self.audit_reader, self.records),
-            "argo.alerting.v1.AuditService",
-        )
+        self.audit.register(audit_service_pb2_grpc.add_AuditServiceServicer_to_server, server)
         self.flows.register(server)
         self.oversight.register(server)
         self.search.register(server)

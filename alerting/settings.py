@@ -36,6 +36,15 @@ class AlertingSettings(AuditSettings, ServiceSettings):
     console_token: pydantic.SecretStr | None = pydantic.Field(
         None, min_length=16, description="secret in the console's sign-in link; none: nobody can sign in"
     )
+    console_url: str | None = pydantic.Field(
+        None, pattern=r"^https?://[^/]+$", description="how browsers reach the console, also from the provider"
+    )
+    console_oidc_client_id: str | None = pydantic.Field(
+        None, description="what the identity provider knows the console as; none: nobody signs in there"
+    )
+    console_oidc_client_secret: pydantic.SecretStr | None = pydantic.Field(
+        None, description="the console's secret at the identity provider; none: it is a public client"
+    )
     authorities: tuple[str, ...] = pydantic.Field(
         ("polizia-locale", "questura", "carabinieri", "vigili-del-fuoco"),
         description="tenants that an operator may dispatch alerts to",
@@ -137,3 +146,15 @@ class AlertingSettings(AuditSettings, ServiceSettings):
             budget=self.alarm_budget,
             patience=self.patience,
         )
+
+    @pydantic.model_validator(mode="after")
+    def _can_sign_in(self) -> AlertingSettings:
+        if self.console_oidc_client_id is not None:
+            needed = {
+                "ARGO_OIDC_ISSUER": self.oidc_issuer,
+                "ARGO_CONSOLE_URL": self.console_url,
+                "ARGO_CONSOLE_TOKEN": self.console_token,
+            }
+            if missing := [name for name, value in needed.items() if value is None]:
+                raise ValueError(f"signing in at the identity provider needs {', '.join(missing)}, too")
+        return self

@@ -25,8 +25,10 @@ from anonymizer.sealing import read_wrapping_key
 from anonymizer.sql import SCHEMA
 from anonymizer.store import RecordingStore, open_objects
 from anonymizer.wrapping import FileWrapping, KeyWrapping, KmsWrapping
+from argo.alerting.v1 import audit_service_pb2, audit_service_pb2_grpc
 from argo.anonymizer.v1 import erasure_service_pb2_grpc, recording_service_pb2_grpc
 from mesh.audit.anchorage import keep_checkpoints
+from mesh.audit.service import AuditServicer
 from mesh.errors import StartupError
 from mesh.rpc.channel import open_channel
 from mesh.signing import Signer, read_signing_key
@@ -101,6 +103,8 @@ class Recording:
             ErasureServicer(self.store, self.due, self.database),
             "argo.anonymizer.v1.ErasureService",
         )
+        audit = AuditServicer(audit_service_pb2, self.database.audit_log, SCHEMA, self.signer, utc_now)
+        audit.register(audit_service_pb2_grpc.add_AuditServiceServicer_to_server, application.grpc)
         migrate = settings.migrate_on_start
         application.spawn("database", self.database.keep_open(settings.postgres_dsn, migrate=migrate))
         application.spawn("recording", self.recorder.run())

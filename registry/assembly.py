@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import prometheus_client
 
+from argo.alerting.v1 import audit_service_pb2, audit_service_pb2_grpc
 from argo.registry.v1 import (
     fleet_service_pb2_grpc,
     history_service_pb2_grpc,
@@ -19,6 +20,9 @@ from argo.registry.v1 import (
     registry_service_pb2_grpc,
 )
 from mesh.audit import AuditLog
+from mesh.audit import service as audit_service
+from mesh.audit.anchorage import signer_of
+from mesh.audit.service import AuditServicer
 from mesh.postgres import Pool
 from mesh.rpc.server import GrpcServer
 from registry import (
@@ -123,6 +127,11 @@ def assemble(
         ),
         *_services_of_records(pool, store, reads, watch, networks, clock),
         *_services_of_cases(holds, placements, store, reads),
+        Service(
+            audit_service_pb2_grpc.add_AuditServiceServicer_to_server,
+            AuditServicer(audit_service_pb2, lambda: audit, "registry", signer_of(settings), clock),
+            audit_service.SERVICE,
+        ),
     )
     return Assembly(sweep, desk, watch, services)
 

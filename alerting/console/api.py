@@ -27,6 +27,7 @@ from alerting.domain.tokens import invalid
 from alerting.records import Records
 from alerting.store.alerts import Request
 from mesh.errors import ArgoError
+from mesh.identity import current_identity
 
 log = structlog.get_logger()
 
@@ -71,7 +72,7 @@ class Api:
         session = request[SESSION]
         return web.json_response(
             {
-                "operator": session.operator,
+                "operator": session.name,
                 "expires": session.expires.isoformat(),
                 "csrfToken": self._sessions.csrf_token(session),
                 "purposes": [{"id": key, "label": label} for key, label in PURPOSES.items()],
@@ -88,7 +89,7 @@ class Api:
         session = request[SESSION]
         reason = _purpose(request.query.get("purpose", ""))
         token = request.headers.get("Last-Event-ID", "")
-        async with aclosing(self._desk.watch(Audience(session.actor), token, reason)) as changes:
+        async with aclosing(self._desk.watch(Audience(current_identity().path), token, reason)) as changes:
             # The first change decides whether there is a stream at all: until then an error has a status of its own.
             first = await anext(changes)
             response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
@@ -103,17 +104,14 @@ class Api:
     async def act(self, request: web.Request) -> web.Response:
         """Moves an alert: acknowledge, verify, dispatch, close."""
         body = await _body(request)
-        try:
-            act = Act(request.match_info["act"])
-        except ValueError:
-            raise web.HTTPNotFound from None
+        act = Act(request.path.rpartition("/")[2])
         answers: list[Alert] = []
 
         def respond(alert: Alert) -> bytes:
             answers.append(alert)
             return contracts.alert_bytes(alert)
 
-        step = _step(act, request[SESSION].actor, body)
+        step = _step(act, current_identity().path, body)
         asked = Request(
             contracts.alert_id(f"alerts/{request.match_info['alert']}"),
             step,
@@ -127,7 +125,7 @@ class Api:
         """A permission to watch an optic live; on record before it is asked for."""
         body = await _body(request)
         optic = contracts.optic_name(_text(body, "optic"))
-        reason, actor = _purpose(_text(body, "purpose")), request[SESSION].actor
+        reason, actor = _purpose(_text(body, "purpose")), current_identity().path
         record = await self._records.reading(Audience(actor), f"{optic}, live view", reason)
         viewing = await self._live_view.create_viewing(optic, actor, reason, str(record.sequence))
         log.info("viewing.permitted", optic=optic, audit_entry=record.sequence)

@@ -9,10 +9,14 @@ from alerting.assembly import Parts
 from alerting.clients import LiveViewClient
 from alerting.console.api import Api
 from alerting.console.board import Board
-from alerting.console.gate import Gate, response_headers
+from alerting.console.gate import Believed, Gate, response_headers
 from alerting.console.pages import Pages
+from alerting.console.routes import ACTS
 from alerting.console.sessions import Sessions
+from alerting.console.sign_in import SIGN_IN, SIGNED_IN, Client, SignIn
 from alerting.settings import AlertingSettings
+from mesh.identity import Identity
+from mesh.rpc.authorisation import token_verifier
 
 _MAXIMUM_BODY_BYTES = 64 * 1024
 
@@ -26,10 +30,20 @@ def console(
 ) -> web.Application:
     """The console as a web application. Without a sign-in secret nobody gets past the page that says so."""
     secret = settings.console_token
-    sessions = Sessions(secret.get_secret_value(), settings.console_operator) if secret is not None else None
+    sessions = None
+    if secret is not None:
+        sessions = Sessions(secret.get_secret_value(), settings.console_operator, settings.trust_domain)
     secure = settings.environment != "local"
-    pages = Pages(sessions, parts.sign_ins, clock, secure=secure)
-    gate = Gate(sessions, response_headers(settings.whep_origins), pages.refuse, clock, secure=secure)
+    client = _client(settings)
+    elsewhere = SIGN_IN if client is not None else None
+    pages = Pages(sessions, parts.sign_ins, clock, secure=secure, elsewhere=elsewhere)
+    believed = Believed(
+        Identity(settings.trust_domain, "service/alerting"),
+        token_verifier(settings),
+        parts.oversight.break_glass.rights_taken,
+    )
+    headers = response_headers(settings.whep_origins)
+    gate = Gate(sessions, headers, pages.refuse, clock, believed=believed, secure=secure)
     application = web.Application(middlewares=[gate.answer_errors, gate.admit], client_max_size=_MAXIMUM_BODY_BYTES)
     application.on_response_prepare.append(gate.add_headers)
     application.add_routes(
@@ -39,10 +53,20 @@ def console(
             web.post("/api/logout", pages.logout),
         ]
     )
+    if sessions is not None and client is not None:
+        way = SignIn(settings, client, sessions, believed, clock, start=pages.start)
+        application.add_routes([web.get(SIGN_IN, way.begin), web.get(SIGNED_IN, way.finish)])
     if sessions is not None:
         api = Api(parts.desk, board, live_view, parts.records, sessions, authorities=settings.authorities, clock=clock)
         application.add_routes(_api_routes(api))
     return application
+
+
+def _client(settings: AlertingSettings) -> Client | None:
+    if settings.console_oidc_client_id is None or settings.console_url is None:
+        return None
+    secret = settings.console_oidc_client_secret
+    return Client(settings.console_oidc_client_id, secret.get_secret_value() if secret else "", settings.console_url)
 
 
 def _api_routes(api: Api) -> list[web.RouteDef]:
@@ -50,6 +74,6 @@ def _api_routes(api: Api) -> list[web.RouteDef]:
         web.get("/api/session", api.session),
         web.get("/api/optics", api.optics),
         web.get("/api/alerts/stream", api.alerts),
-        web.post("/api/alerts/{alert}/{act}", api.act),
+        *(web.post(f"/api/alerts/{{alert}}/{act}", api.act) for act in ACTS),
         web.post("/api/viewings", api.create_viewing),
     ]

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import web
 
+from alerting.console.routes import ROUTES, SIGNED_IN
 from alerting.console.sessions import Session, Sessions
+from mesh.access import matrix
+from mesh.access.admission import RightsTaken, admit
 from mesh.errors import ArgoError, PermissionDenied, Unauthenticated
+from mesh.identity import Identity, acting_as
+
+if TYPE_CHECKING:
+    from mesh.access.tokens import TokenVerifier
 
 log = structlog.get_logger()
 
@@ -18,7 +27,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 SESSION: web.RequestKey[Session] = web.RequestKey("session", Session)
 CSRF_HEADER = "X-CSRF-Token"
-OPEN_PATHS = ("/static/",)
+OPEN_PATHS = ("/static/", "/sign-in", "/signed-in")
 _SAFE_METHODS = ("GET", "HEAD")
 
 HTTP_STATUS: Mapping[str, int] = MappingProxyType(
@@ -75,6 +84,21 @@ def response_headers(connect_origins: tuple[str, ...]) -> Mapping[str, str]:
     )
 
 
+@dataclass(frozen=True)
+class Believed:
+    """What is believed beside sessions.
+
+    Attributes:
+        console: the console's own identity, which carries people's tokens.
+        tokens: verifies them; none: none are accepted.
+        rights_taken: who has broken the glass.
+    """
+
+    console: Identity
+    tokens: TokenVerifier | None
+    rights_taken: RightsTaken
+
+
 class Gate:
     """The middlewares."""
 
@@ -85,6 +109,7 @@ class Gate:
         refuse_page: Callable[[], web.Response],
         clock: Callable[[], datetime],
         *,
+        believed: Believed,
         secure: bool,
     ) -> None:
         """Takes what it works with.
@@ -94,6 +119,7 @@ class Gate:
             headers: of every response.
             refuse_page: makes the page for somebody without a session.
             clock: tells the time, in UTC.
+            believed: what is believed beside sessions.
             secure: whether the console is served over TLS only.
         """
         self._sessions = sessions
@@ -101,6 +127,7 @@ class Gate:
         self._refuse_page = refuse_page
         self._clock = clock
         self._cookie = cookie_name(secure=secure)
+        self._believed = believed
 
     async def add_headers(self, _request: web.Request, response: web.StreamResponse) -> None:
         """Adds the headers before a response is sent, also to streams and errors."""
@@ -109,20 +136,53 @@ class Gate:
 
     @web.middleware
     async def admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Lets in who has a session, and changes only what the session's own page asks for."""
+        """Lets in who has a session or a token and whom the permission matrix admits to the route.
+
+        It changes only what the session's own page asks for; a token is no cookie, that another page could use.
+        """
         if request.path.startswith(OPEN_PATHS):
             return await handler(request)
-        session = self.session_of(request)
+        session = await self._by_token(request) or self.session_of(request)
         if session is None and request.path == "/" and "token" in request.query:
             return await handler(request)
         if session is None:
             if request.path.startswith("/api/"):
                 raise Unauthenticated("sign in by the console's link first", reason="SESSION_MISSING")
             return self._refuse_page()
-        if request.method not in _SAFE_METHODS:
+        if request.method not in _SAFE_METHODS and "Authorization" not in request.headers:
             self._check_origin(request, session)
         request[SESSION] = session
-        return await handler(request)
+        return await self._act(request, handler, session)
+
+    async def _act(self, request: web.Request, handler: Handler, session: Session) -> web.StreamResponse:
+        resource = request.match_info.route.resource
+        if resource is None:
+            return await handler(request)
+        route = ("GET" if request.method == "HEAD" else request.method, resource.canonical)
+        caller = session.caller
+        if route in SIGNED_IN:
+            acting = caller.identities[0]
+        else:
+            # A route that is in neither table is a method without a row: refused.
+            method = ROUTES.get(route, f"{route[0]} {route[1]}")
+            try:
+                acting, caller = await admit(matrix(), caller, method, self._believed.rights_taken, through=True)
+            except PermissionDenied as error:
+                log.warning("access.refused", method=method, reason=error.reason)
+                raise
+        with acting_as(acting, replace(caller.grant, taken=caller.taken)):
+            return await handler(request)
+
+    async def _by_token(self, request: web.Request) -> Session | None:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            return None
+        if self._believed.tokens is None:
+            raise Unauthenticated("no tokens are accepted here", reason="TOKENS_NOT_ACCEPTED")
+        caller = await self._believed.tokens.verify(token.strip(), self._believed.console)
+        expires = caller.grant.expires
+        assert expires is not None
+        return Session(caller, expires, "")
 
     @web.middleware
     async def answer_errors(self, request: web.Request, handler: Handler) -> web.StreamResponse:

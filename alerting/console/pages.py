@@ -13,7 +13,7 @@ import structlog
 from aiohttp import web
 
 from alerting.console.gate import SESSION, cookie_name
-from alerting.console.sessions import SESSION_LIFETIME, Sessions
+from alerting.console.sessions import Session, Sessions
 from alerting.store.sign_ins import SignInStore
 
 log = structlog.get_logger()
@@ -39,9 +39,25 @@ class Pages:
     """Handlers of the page and of signing in."""
 
     def __init__(
-        self, sessions: Sessions | None, sign_ins: SignInStore, clock: Callable[[], datetime], *, secure: bool
+        self,
+        sessions: Sessions | None,
+        sign_ins: SignInStore,
+        clock: Callable[[], datetime],
+        *,
+        secure: bool,
+        elsewhere: str | None = None,
     ) -> None:
+        """Takes what it works with.
+
+        Args:
+            sessions: none when nobody can sign in.
+            sign_ins: links that were used.
+            clock: tells the time, in UTC.
+            secure: whether the console is served over TLS only.
+            elsewhere: path of the way to the identity provider; none: people sign in by the link.
+        """
         self._sessions = sessions
+        self._elsewhere = elsewhere
         self._sign_ins = sign_ins
         self._clock = clock
         self._secure = secure
@@ -64,6 +80,9 @@ class Pages:
         return self._file(name)
 
     async def _sign_in(self, request: web.Request) -> web.Response:
+        # Where people sign in at their provider the link, which names nobody, opens nothing.
+        if self._elsewhere is not None:
+            return self.refuse()
         if self._sessions is None or not self._sessions.is_link(request.query.get("token", "")):
             log.warning("console.sign_in_refused", error_reason="WRONG_LINK")
             return self.refuse()
@@ -73,17 +92,22 @@ class Pages:
             return self.refuse()
         session = self._sessions.begin(now, secrets.token_urlsafe(16))
         response = _to_page(request)
+        self.start(response, session)
+        log.info("console.signed_in")
+        return response
+
+    def start(self, response: web.Response, session: Session) -> None:
+        """Puts a session into a response."""
+        assert self._sessions is not None
         response.set_cookie(
             cookie_name(secure=self._secure),
             self._sessions.cookie(session),
-            max_age=int(SESSION_LIFETIME.total_seconds()),
+            max_age=int((session.expires - self._clock()).total_seconds()),
             path="/",
             secure=self._secure,
             httponly=True,
             samesite="Strict",
         )
-        log.info("console.signed_in")
-        return response
 
     async def logout(self, _request: web.Request) -> web.Response:
         """Ends the session of this browser."""
@@ -92,7 +116,9 @@ class Pages:
         return response
 
     def refuse(self) -> web.Response:
-        """The page for somebody without a session: it says what to do."""
+        """For somebody without a session: on to the identity provider, or the page that says what to do."""
+        if self._elsewhere is not None:
+            return web.Response(status=303, headers={"Location": self._elsewhere})
         return self._file("signed-out.html", status=401)
 
     def _file(self, name: str, status: int = 200) -> web.Response:

@@ -7,8 +7,13 @@ import binascii
 import hashlib
 import hmac
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from mesh.access import Caller, matrix
+from mesh.identity import Grant, Identity
 
 SESSION_LIFETIME = timedelta(hours=12)
 """A shift with its handover."""
@@ -19,29 +24,30 @@ class Session:
     """Somebody who has signed in.
 
     Attributes:
-        operator: name of the person; the identity is ``operator/{operator}``.
+        caller: who it is, and with which grant.
         expires: until when, in UTC.
         nonce: makes this session different from any other.
     """
 
-    operator: str
+    caller: Caller
     expires: datetime
     nonce: str
 
     @property
-    def actor(self) -> str:
-        """Identity path."""
-        return f"operator/{self.operator}"
+    def name(self) -> str:
+        """Of the person."""
+        return self.caller.grant.person or self.caller.identities[0].name
 
 
 class Sessions:
     """Makes and checks sessions. They are kept in the cookie, so they outlive a restart and hold on every replica."""
 
-    def __init__(self, secret: str, operator: str) -> None:
-        """Takes the secret of the sign-in link, and the operator whom it is for."""
+    def __init__(self, secret: str, operator: str, trust_domain: str) -> None:
+        """Takes the secret of the sign-in link and of the cookies, the operator of the link, and the trust domain."""
         self._secret = secret.encode()
         self._key = hmac.digest(self._secret, b"argo console session", hashlib.sha256)
-        self._operator = operator
+        self._link = matrix().by_certificate(Identity(trust_domain, f"operator/{operator}"))
+        self._trust_domain = trust_domain
 
     @property
     def link_digest(self) -> bytes:
@@ -52,27 +58,63 @@ class Sessions:
         """Whether this is the secret of the sign-in link."""
         return hmac.compare_digest(secret.encode(errors="surrogateescape"), self._secret)
 
-    def begin(self, now: datetime, nonce: str) -> Session:
-        """A new session; times are cut to whole seconds."""
-        return Session(self._operator, (now + SESSION_LIFETIME).replace(microsecond=0), nonce)
+    def begin(self, now: datetime, nonce: str, caller: Caller | None = None) -> Session:
+        """A new session, at most as long as its token; of the link's operator if nobody else is named."""
+        caller = caller or self._link
+        end = min(now + SESSION_LIFETIME, caller.grant.expires or now + SESSION_LIFETIME)
+        # Times are cut to whole seconds.
+        return Session(caller, end.replace(microsecond=0), nonce)
 
     def cookie(self, session: Session) -> str:
         """The session as a signed cookie value."""
-        claims = json.dumps([session.operator, int(session.expires.timestamp()), session.nonce]).encode()
-        return f"{_encode(claims)}.{_encode(self._sign(b'cookie', claims))}"
+        grant = session.caller.grant
+        claims = {
+            "paths": [identity.path for identity in session.caller.identities],
+            "rights": sorted(grant.rights),
+            "purposes": sorted(grant.purposes),
+            "person": grant.person,
+            "token": grant.token_id,
+            "machine": grant.machine,
+            "expires": int(session.expires.timestamp()),
+            "nonce": session.nonce,
+        }
+        return self.seal(b"cookie", claims)
 
     def read(self, cookie: str, now: datetime) -> Session | None:
-        """The session of a cookie; none when it is not ours, has expired, or is of another operator."""
-        claims_part, _, signature_part = cookie.partition(".")
+        """The session of a cookie; none when it is not ours, has expired, or is of another operator's link."""
+        claims = self.unseal(b"cookie", cookie)
+        if not isinstance(claims, dict):
+            return None
+        expires = datetime.fromtimestamp(claims["expires"], UTC)
+        grant = Grant(
+            rights=frozenset(claims["rights"]),
+            purposes=frozenset(claims["purposes"]),
+            roles=tuple(path.split("/")[-2] for path in claims["paths"]),
+            person=claims["person"],
+            token_id=claims["token"],
+            machine=claims["machine"],
+            expires=expires,
+        )
+        caller = Caller(tuple(Identity(self._trust_domain, path) for path in claims["paths"]), grant)
+        if not grant.token_id:
+            if caller.identities != self._link.identities:
+                return None
+            caller = self._link
+        return Session(caller, expires, claims["nonce"]) if now < expires else None
+
+    def seal(self, purpose: bytes, claims: Mapping[str, Any]) -> str:
+        """Something that a browser keeps for us and cannot change."""
+        content = json.dumps(claims).encode()
+        return f"{_encode(content)}.{_encode(self._sign(purpose, content))}"
+
+    def unseal(self, purpose: bytes, sealed: str) -> Any:
+        """What was sealed for that purpose; none when it is not ours."""
+        content_part, _, signature_part = sealed.partition(".")
         try:
-            claims, signature = _decode(claims_part), _decode(signature_part)
+            content, signature = _decode(content_part), _decode(signature_part)
         except (binascii.Error, ValueError):
             return None
-        if not hmac.compare_digest(signature, self._sign(b"cookie", claims)):
-            return None
-        operator, expires, nonce = json.loads(claims)
-        session = Session(operator, datetime.fromtimestamp(expires, UTC), nonce)
-        return session if session.operator == self._operator and now < session.expires else None
+        return json.loads(content) if hmac.compare_digest(signature, self._sign(purpose, content)) else None
 
     def csrf_token(self, session: Session) -> str:
         """What a page of this session proves itself with."""

@@ -194,10 +194,3 @@ DELETE FROM coverage_reports WHERE report_id IN (SELECT report_id FROM coverage_
 
 -- name: expire_sign_ins
 DELETE FROM console_sign_ins WHERE use_time <= $1
-
--- name: list_audit_entries
-SELECT sequence, recorded_at, act, who, why, what, to_whom, case_reference, previous_hash, hash
-FROM audit_entries
-WHERE sequence > $1
-ORDER BY sequence
-LIMIT $2

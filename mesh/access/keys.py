@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,16 +126,23 @@ def public_keys(document: Mapping[str, Any]) -> Mapping[str, jwt.PyJWK]:
 
 def reader(settings: TokenSettings) -> ReadKeys:
     """Reads the keys from where a service is told, or from where the provider's discovery document says."""
-    issuer, url, ca = settings.oidc_issuer or "", settings.oidc_jwks_url, settings.oidc_ca
+    issuer, url = settings.oidc_issuer or "", settings.oidc_jwks_url
 
     async def read() -> Mapping[str, Any]:
         if url is not None and url.startswith("file://"):
             return _object(await asyncio.to_thread(Path(unquote(urlsplit(url).path)).read_bytes))
-        context = ssl.create_default_context(cafile=str(ca) if ca is not None else None)
-        async with aiohttp.ClientSession(timeout=_PATIENCE, connector=aiohttp.TCPConnector(ssl=context)) as session:
+        async with provider_session(settings) as session:
             return await _get(session, url or await jwks_uri(session, issuer))
 
     return read
+
+
+@asynccontextmanager
+async def provider_session(settings: TokenSettings) -> AsyncIterator[aiohttp.ClientSession]:
+    """HTTP with the provider: a few seconds of patience, and the authority of its certificate."""
+    context = ssl.create_default_context(cafile=str(settings.oidc_ca) if settings.oidc_ca is not None else None)
+    async with aiohttp.ClientSession(timeout=_PATIENCE, connector=aiohttp.TCPConnector(ssl=context)) as session:
+        yield session
 
 
 async def discover(session: aiohttp.ClientSession, issuer: str) -> Mapping[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 from mesh.errors import PermissionDenied
 from mesh.identity import Grant, Identity
 
-_COLUMNS = frozenset({"callers", "right", "purposes", "break_glass"})
+_COLUMNS = frozenset({"callers", "on_behalf", "right", "purposes", "break_glass"})
 _ANY_MACHINE = ("service", "system")
 
 
@@ -24,6 +24,7 @@ class Row:
     Attributes:
         callers: roles, ``system``, ``service`` or ``service/{name}``; groups are resolved.
         right: what a person or authority needs beside the role; empty: nothing more.
+        on_behalf: people for whom a service of the mesh may call; it asks for nobody else but ``callers``.
         purposes: the caller must be there for one of these; empty: for anything.
         break_glass: roles that may take the right in an emergency.
         tenants: whether the people of tenants are welcome.
@@ -33,6 +34,7 @@ class Row:
     right: str = ""
     purposes: tuple[str, ...] = ()
     break_glass: tuple[str, ...] = ()
+    on_behalf: tuple[str, ...] = ()
     tenants: bool = False
 
     def names(self, identity: Identity, callers: Iterable[str]) -> bool:
@@ -99,15 +101,20 @@ class Matrix:
         """A caller who shows a certificate and no token: it has what its role brings."""
         return Caller((identity,), self.roles.get(identity.kind, Grant()))
 
-    def admit(self, caller: Caller, method: str) -> Identity:
+    def admit(self, caller: Caller, method: str, *, through: bool = False) -> Identity:
         """Which of the caller's identities may call a method.
+
+        Args:
+            caller: who calls.
+            method: full name, ``/package.Service/Method``.
+            through: whether it asks a service of the mesh, which then calls for it.
 
         Raises:
             PermissionDenied: none (``METHOD_NOT_ALLOWED``), or one whose right (``RIGHT_MISSING``) or purpose
                 (``PURPOSE_NOT_ALLOWED``) is not enough.
         """
         row = self.rows.get(method, _NOBODY)
-        by_role = row.first(caller.identities, row.callers)
+        by_role = row.first(caller.identities, (*row.callers, *(row.on_behalf if through else ())))
         if by_role is not None and by_role.is_machine and not caller.grant.token_id:
             return by_role
         by_right = by_role if not row.right or row.right in caller.grant.rights else None
@@ -184,6 +191,7 @@ def _row(place: str, values: Mapping[str, Any], document: Mapping[str, Any], gro
         right=next(iter(_known([right], document["rights"], place))) if right else "",
         purposes=tuple(_known(values.get("purposes", ()), document["purposes"], place)),
         break_glass=tuple(_known(values.get("break_glass", ()), document["roles"], place)),
+        on_behalf=tuple(_known(values.get("on_behalf", ()), document["roles"], place)),
         tenants=any(place.startswith(f"{package}.") for package in document["tenants"]["welcome"]),
     )
 

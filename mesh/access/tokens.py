@@ -79,8 +79,12 @@ class TokenVerifier:
             raise PermissionDenied(f"{peer.kind} may not carry a token of somebody else", reason="TOKEN_CARRIER")
         return caller
 
-    async def claims(self, token: str) -> Mapping[str, Any]:
+    async def claims(self, token: str, *, audience: str | None = None) -> Mapping[str, Any]:
         """The claims of a good token.
+
+        Args:
+            token: as it was shown.
+            audience: that it must be for; none: that of the settings.
 
         Raises:
             Unauthenticated, Unavailable: as ``verify``.
@@ -96,7 +100,7 @@ class TokenVerifier:
                 token,
                 key,
                 algorithms=list(self._settings.oidc_algorithms),
-                audience=self._settings.oidc_audience,
+                audience=audience or self._settings.oidc_audience,
                 issuer=self._settings.oidc_issuer,
                 leeway=self._settings.oidc_leeway_seconds,
                 options={"require": list(_REQUIRED)},

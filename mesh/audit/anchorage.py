@@ -200,6 +200,15 @@ class Anchorage:
         return checkpoint
 
 
+def signer_of(settings: AuditSettings) -> Signer | None:
+    """Who signs for a service; none: it was given no key.
+
+    Raises:
+        StartupError: the key cannot be read.
+    """
+    return Signer(read_signing_key(settings.signing_key_file)) if settings.signing_key_file is not None else None
+
+
 def keep_checkpoints(
     application: Application[Any], settings: AuditSettings, audit_log: Callable[[], AuditLog], name: str
 ) -> None:
@@ -214,14 +223,13 @@ def keep_checkpoints(
     Raises:
         StartupError: the store or the key cannot be used.
     """
-    kept = None
+    kept, signer = None, signer_of(settings)
     if settings.audit_checkpoint_url is not None:
-        if settings.signing_key_file is None:
+        if signer is None:
             raise StartupError(
                 "checkpoints of the audit log are to be kept, and no key signs them", "set ARGO_SIGNING_KEY_FILE, too"
             )
-        store = CheckpointStore(open_store(settings.audit_checkpoint_url.get_secret_value()))
-        kept = (store, Signer(read_signing_key(settings.signing_key_file)))
+        kept = (CheckpointStore(open_store(settings.audit_checkpoint_url.get_secret_value())), signer)
     anchorage = Anchorage(audit_log, name, application.metrics, lambda: datetime.now(UTC), kept=kept)
     application.spawn("checkpoints", anchorage.run(settings.audit_checkpoint_seconds))
     application.on_drain("checkpoints", anchorage.attempt)

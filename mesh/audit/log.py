@@ -57,7 +57,7 @@ class AuditLog:
 
     def __init__(self, pool: Pool) -> None:
         """Takes a pool on the schema that holds the log."""
-        self._pool = pool
+        self.pool = pool
 
     async def append(self, entry: AuditEntry, *, connection: Any = None) -> AuditRecord:
         """Puts an act on record, in one round trip. Hand the data over only after this has returned.
@@ -76,7 +76,7 @@ class AuditLog:
         try:
             if connection is not None:
                 return await _append(connection, entry)
-            async with self._pool.acquire(timeout=5) as own:
+            async with self.pool.acquire(timeout=5) as own:
                 return await _append(own, entry)
         except (*UNAVAILABLE, asyncpg.PostgresError) as error:
             raise Unavailable("the audit log cannot be written", reason="AUDIT_UNAVAILABLE") from error
@@ -145,7 +145,7 @@ class AuditLog:
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[Any]:
         try:
-            async with self._pool.acquire(timeout=5) as connection, connection.transaction(readonly=True):
+            async with self.pool.acquire(timeout=5) as connection, connection.transaction(readonly=True):
                 yield connection
         except UNAVAILABLE as error:
             raise Unavailable("the audit log cannot be read", reason="AUDIT_UNAVAILABLE") from error

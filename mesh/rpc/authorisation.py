@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -12,6 +12,7 @@ import structlog
 
 from mesh import identity
 from mesh.access import Caller, TokenSettings, matrix
+from mesh.access.admission import RightsTaken, admit
 from mesh.errors import PermissionDenied, Unauthenticated
 
 if TYPE_CHECKING:
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from mesh.rpc.interceptors import Call
 
 log = structlog.get_logger()
-
-RightsTaken = Callable[[Sequence[identity.Identity]], Awaitable[frozenset[str]]]
-"""The rights that somebody, known by its identities, has taken by breaking the glass."""
 
 
 def token_verifier(settings: TokenSettings) -> TokenVerifier | None:
@@ -105,21 +103,10 @@ class Authorisation:
         return self._matrix.by_certificate(peer)
 
     async def _admit(self, caller: Caller, method: str) -> tuple[identity.Identity, Caller]:
-        try:
-            return self._decide(caller, method), caller
-        except PermissionDenied:
-            row = self._matrix.rows.get(method)
-            if self._rights_taken is None or row is None or row.first(caller.identities, row.break_glass) is None:
-                raise
-        taken = await self._rights_taken(caller.identities)
-        caller = replace(caller, taken=taken.intersection({row.right}))
-        return self._decide(caller, method), caller
-
-    def _decide(self, caller: Caller, method: str) -> identity.Identity:
         patterns, peer = self._patterns(method), caller.identities[0]
         if patterns is not None and any(fnmatchcase(peer.path, pattern) for pattern in patterns):
-            return peer
-        return self._matrix.admit(caller, method)
+            return peer, caller
+        return await admit(self._matrix, caller, method, self._rights_taken)
 
     def _patterns(self, method: str) -> tuple[str, ...] | None:
         return self._opened.get(method) or self._opened.get(method.rsplit("/", 1)[0] + "/*")

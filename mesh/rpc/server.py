@@ -11,8 +11,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
+from mesh.access.admission import RightsTaken
 from mesh.http import port_in_use
-from mesh.rpc.authorisation import Authorisation, RightsTaken, token_verifier
+from mesh.rpc.authorisation import Authorisation, token_verifier
 from mesh.rpc.interceptors import (
     DeadlineCap,
     LayeredInterceptor,

@@ -12,6 +12,21 @@ SELECT sequence, recorded_at, act, who, why, what, to_whom, case_reference, prev
 FROM audit_entries
 ORDER BY sequence
 
+-- name: page_entries
+-- Entries after $1 from $2 until $3 of actor $4, acts $5, case $6, whose object begins with $7, handed over to $8; at most $9.
+SELECT sequence, recorded_at, act, who, why, what, to_whom, case_reference, previous_hash, hash
+FROM audit_entries
+WHERE sequence > $1
+    AND ($2::timestamptz IS NULL OR recorded_at >= $2)
+    AND ($3::timestamptz IS NULL OR recorded_at < $3)
+    AND ($4::text = '' OR who = $4)
+    AND (cardinality($5::text[]) = 0 OR act = ANY ($5))
+    AND ($6::text = '' OR case_reference = $6)
+    AND ($7::text = '' OR starts_with(what, $7))
+    AND ($8::text = '' OR to_whom = $8)
+ORDER BY sequence
+LIMIT $9
+
 -- name: powers
 -- What the current role could do to entries that exist. The owner of a schema may drop what lies in it.
 SELECT has_table_privilege(log.oid, 'UPDATE') AS "UPDATE",

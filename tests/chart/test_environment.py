@@ -20,6 +20,7 @@ PACKAGES = ("registry", "camera_gateway", "detector", "anonymizer", "alerting")
 REFERENCED = {
     "ARGO_POSTGRES_DSN": "postgresql://argo:not-a-password@postgres:5432/argo",
     "ARGO_CONSOLE_TOKEN": "not-a-token-but-long-enough",
+    "ARGO_CONSOLE_OIDC_CLIENT_SECRET": "not-a-secret",
     "ARGO_REPLICA": "argo-camera-gateway-7d9f8-abcde",
     "AWS_ACCESS_KEY_ID": "not-an-id",
     "AWS_SECRET_ACCESS_KEY": "not-a-secret",

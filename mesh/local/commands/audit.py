@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,12 +13,14 @@ import click
 from mesh import audit
 from mesh.audit import Act, Anchor, AuditEntry, AuditLog, ChainWalk, files
 from mesh.audit.anchorage import CheckpointStore, open_store
+from mesh.audit.reading import EXPORT
 from mesh.errors import StartupError
 from mesh.local.database import administrator_dsn
 from mesh.local.environment import DATABASES
 from mesh.local.state import CHECKPOINTS_FOLDER, SIGNING_KEY
 from mesh.local.terminal import OUT, run, state_option
 from mesh.signing import StatementBrokenError, read_public_key, read_signing_key
+from mesh.signing import verify as verify_statement
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -75,14 +78,14 @@ def audit_group() -> None:
     help="Where the services keep signed heads, file:///folder or a bucket; default: the local mesh's.",
 )
 @click.option("--key", type=_READABLE, help="Public key (PEM) that must have signed them; default: the local mesh's.")
+@click.option("--manifest", type=_READABLE, help="What was signed of the export that --file names.")
 def verify(
     state: Path,
     postgres: str | None,
     schemas: tuple[str, ...],
     anchor: Anchor | None,
     file: Path | None,
-    checkpoints: str | None,
-    key: Path | None,
+    **signed: Any,
 ) -> None:
     """Walk the whole hash chain and name the first entry that was changed, removed or moved.
 
@@ -92,10 +95,12 @@ def verify(
     """
     if anchor is not None and file is None and len(schemas) != 1:
         raise click.UsageError("an anchor belongs to one log: name it with --schema")
+    if signed["manifest"] is not None:
+        anchor = _said_of(file, signed["manifest"], signed["key"])
     if file is not None:
         verdicts = {file.name: _walk_file(file, anchor)}
     else:
-        kept = _kept(state, postgres, checkpoints, key)
+        kept = _kept(state, postgres, signed["checkpoints"], signed["key"])
         verdicts = _looked_at(lambda: _walk_databases(state, postgres, schemas, anchor, kept))
     for name, walk in verdicts.items():
         _tell(name, walk)
@@ -164,6 +169,23 @@ async def _walk_databases(
                     if walk.take(rows):
                         break
     return walks
+
+
+def _said_of(file: Path | None, manifest: Path, key: Path | None) -> Anchor:
+    """The head that a genuine manifest names of a file."""
+    if file is None or key is None:
+        raise click.UsageError("a manifest is of an export (--file), and is checked with a key (--key)")
+    try:
+        said = verify_statement(manifest.read_bytes(), read_public_key(key.read_bytes())).payload
+        with file.open("rb") as content:
+            digest = hashlib.file_digest(content, "sha256").hexdigest()
+        if said.get("kind") != EXPORT or said.get("sha256") != digest:
+            raise _NotGenuineError(f"NOT WHOLE: {file.name} is not the export that the manifest is of")
+        return Anchor.parse(str(said["anchor"]))
+    except StatementBrokenError as error:
+        raise _NotGenuineError(f"NOT WHOLE: the manifest is not genuine: {error}") from None
+    except (ValueError, OSError) as error:
+        raise _NotLookedAtError(f"{manifest}: {error}") from None
 
 
 def _kept(state: Path, postgres: str | None, url: str | None, key: Path | None) -> CheckpointStore | None:

@@ -115,7 +115,7 @@ async def url(
             asyncio.create_task(task)
             for task in (board.follow_registry(), board.follow_gateway(), parts.signal.listen())
         ]
-        address = await stack.enter_async_context(serve_web(web, "127.0.0.1:0", grace_seconds=0.1))
+        address = await stack.enter_async_context(serve_web(web, service_settings.web_listen, grace_seconds=0.1))
         yield f"http://{address}"
         await parts.signal.close()
         for task in tasks:

@@ -67,7 +67,7 @@ async def test_every_look_and_every_act_is_on_record(
         (audit_v1.AuditEntry.ACT_CHANGE, "operator/rossi", "acknowledge, no reason given", name, ""),
         (audit_v1.AuditEntry.ACT_COMMUNICATION, "operator/rossi", "fight", name, "authority/questura"),
         (audit_v1.AuditEntry.ACT_COMMUNICATION, "authority/questura", "duty", name, "authority/questura"),
-        (audit_v1.AuditEntry.ACT_CONSULTATION, "auditor/bianchi", "yearly check", "audit entries after 0", ""),
+        (audit_v1.AuditEntry.ACT_CONSULTATION, "auditor/bianchi", "yearly check", "audit entries after 0, all", ""),
     ]
     verified = await auditor.VerifyAuditLog(audit_v1.VerifyAuditLogRequest())
     assert (verified.entries, verified.first_bad_sequence) == (7, 0)

@@ -56,28 +56,30 @@ def test_a_token_of_another_database_is_out_of_range() -> None:
 
 
 def test_a_session_holds_until_its_end_and_on_every_replica() -> None:
-    session = Sessions("a long secret", "rossi").begin(NOW, "nonce")
-    cookie = Sessions("a long secret", "rossi").cookie(session)
-    replica = Sessions("a long secret", "rossi")
+    session = Sessions("a long secret", "rossi", "argo.local").begin(NOW, "nonce")
+    cookie = Sessions("a long secret", "rossi", "argo.local").cookie(session)
+    replica = Sessions("a long secret", "rossi", "argo.local")
 
     assert replica.read(cookie, NOW) == session
     assert replica.read(cookie, NOW + SESSION_LIFETIME - timedelta(seconds=1)) == session
     assert replica.read(cookie, NOW + SESSION_LIFETIME) is None
 
 
-@pytest.mark.parametrize("other", [Sessions("another secret", "rossi"), Sessions("a long secret", "bianchi")])
+@pytest.mark.parametrize(
+    "other", [Sessions("another secret", "rossi", "argo.local"), Sessions("a long secret", "bianchi", "argo.local")]
+)
 def test_a_session_of_another_secret_or_operator_is_none(other: Sessions) -> None:
     cookie = other.cookie(other.begin(NOW, "nonce"))
-    assert Sessions("a long secret", "rossi").read(cookie, NOW) is None
+    assert Sessions("a long secret", "rossi", "argo.local").read(cookie, NOW) is None
 
 
 @given(st.text(max_size=80))
 def test_no_text_is_a_session_by_chance(text: str) -> None:
-    assert Sessions("a long secret", "rossi").read(text, NOW) is None
+    assert Sessions("a long secret", "rossi", "argo.local").read(text, NOW) is None
 
 
 def test_a_csrf_token_belongs_to_its_session() -> None:
-    sessions = Sessions("a long secret", "rossi")
+    sessions = Sessions("a long secret", "rossi", "argo.local")
     one, other = sessions.begin(NOW, "one"), sessions.begin(NOW, "other")
 
     assert sessions.is_csrf_token(one, sessions.csrf_token(one))
@@ -86,6 +88,6 @@ def test_a_csrf_token_belongs_to_its_session() -> None:
 
 
 def test_neither_cookie_nor_digest_tells_the_secret() -> None:
-    sessions = Sessions("a long secret", "rossi")
+    sessions = Sessions("a long secret", "rossi", "argo.local")
     told = sessions.cookie(sessions.begin(NOW, "n")).encode() + sessions.link_digest
     assert b"a long secret" not in told

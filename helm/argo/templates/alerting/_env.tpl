@@ -63,4 +63,15 @@
 {{- if $root.Values.alerting.console.existingSecret }}
 {{ include "argo.secretEnv" (dict "name" "ARGO_CONSOLE_TOKEN" "secret" $root.Values.alerting.console) }}
 {{- end }}
+{{- with $root.Values.alerting.console.oidc }}
+{{- if .clientId }}
+- name: ARGO_CONSOLE_URL
+  value: {{ $root.Values.origins.console | quote }}
+- name: ARGO_CONSOLE_OIDC_CLIENT_ID
+  value: {{ .clientId | quote }}
+{{- if .existingSecret }}
+{{ include "argo.secretEnv" (dict "name" "ARGO_CONSOLE_OIDC_CLIENT_SECRET" "secret" .) }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end -}}

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$argo/alerting/v1/audit_service.proto\x12\x10\x61rgo.alerting.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x88\x03\n\nAuditEntry\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\x03\x61\x63t\x18\x03 \x01(\x0e\x32 .argo.alerting.v1.AuditEntry.Act\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x16\n\x0e\x63\x61se_reference\x18\x06 \x01(\t\x12\x0f\n\x07subject\x18\x07 \x01(\t\x12\x11\n\trecipient\x18\x08 \x01(\t\x12\x0e\n\x06\x64igest\x18\t \x01(\x0c\"\xa3\x01\n\x03\x41\x63t\x12\x13\n\x0f\x41\x43T_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x41\x43T_COLLECTION\x10\x01\x12\x0e\n\nACT_CHANGE\x10\x02\x12\x14\n\x10\x41\x43T_CONSULTATION\x10\x03\x12\x15\n\x11\x41\x43T_COMMUNICATION\x10\x04\x12\x10\n\x0c\x41\x43T_TRANSFER\x10\x05\x12\x13\n\x0f\x41\x43T_COMBINATION\x10\x06\x12\x0f\n\x0b\x41\x43T_ERASURE\x10\x07\"P\n\x17ListAuditEntriesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"b\n\x18ListAuditEntriesResponse\x12-\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1c.argo.alerting.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x17\n\x15VerifyAuditLogRequest\"S\n\x16VerifyAuditLogResponse\x12\x0f\n\x07\x65ntries\x18\x01 \x01(\x03\x12\x1a\n\x12\x66irst_bad_sequence\x18\x02 \x01(\x03\x12\x0c\n\x04head\x18\x03 \x01(\x0c\x32\xde\x01\n\x0c\x41uditService\x12i\n\x10ListAuditEntries\x12).argo.alerting.v1.ListAuditEntriesRequest\x1a*.argo.alerting.v1.ListAuditEntriesResponse\x12\x63\n\x0eVerifyAuditLog\x12\'.argo.alerting.v1.VerifyAuditLogRequest\x1a(.argo.alerting.v1.VerifyAuditLogResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$argo/alerting/v1/audit_service.proto\x12\x10\x61rgo.alerting.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x88\x03\n\nAuditEntry\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12(\n\x04time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\x03\x61\x63t\x18\x03 \x01(\x0e\x32 .argo.alerting.v1.AuditEntry.Act\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x16\n\x0e\x63\x61se_reference\x18\x06 \x01(\t\x12\x0f\n\x07subject\x18\x07 \x01(\t\x12\x11\n\trecipient\x18\x08 \x01(\t\x12\x0e\n\x06\x64igest\x18\t \x01(\x0c\"\xa3\x01\n\x03\x41\x63t\x12\x13\n\x0f\x41\x43T_UNSPECIFIED\x10\x00\x12\x12\n\x0e\x41\x43T_COLLECTION\x10\x01\x12\x0e\n\nACT_CHANGE\x10\x02\x12\x14\n\x10\x41\x43T_CONSULTATION\x10\x03\x12\x15\n\x11\x41\x43T_COMMUNICATION\x10\x04\x12\x10\n\x0c\x41\x43T_TRANSFER\x10\x05\x12\x13\n\x0f\x41\x43T_COMBINATION\x10\x06\x12\x0f\n\x0b\x41\x43T_ERASURE\x10\x07\"\xb0\x02\n\x17ListAuditEntriesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x06 \x01(\t\x12.\n\x04\x61\x63ts\x18\x07 \x03(\x0e\x32 .argo.alerting.v1.AuditEntry.Act\x12\x16\n\x0e\x63\x61se_reference\x18\x08 \x01(\t\x12\x16\n\x0esubject_prefix\x18\t \x01(\t\x12\x11\n\trecipient\x18\n \x01(\t\"b\n\x18ListAuditEntriesResponse\x12-\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1c.argo.alerting.v1.AuditEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"R\n\x15\x45xportAuditLogRequest\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x11\n\trecipient\x18\x02 \x01(\t\x12\x16\n\x0e\x63\x61se_reference\x18\x03 \x01(\t\"N\n\x16\x45xportAuditLogResponse\x12\x11\n\x07\x63ontent\x18\x01 \x01(\x0cH\x00\x12\x19\n\x0fsigned_manifest\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"\x17\n\x15VerifyAuditLogRequest\"S\n\x16VerifyAuditLogResponse\x12\x0f\n\x07\x65ntries\x18\x01 \x01(\x03\x12\x1a\n\x12\x66irst_bad_sequence\x18\x02 \x01(\x03\x12\x0c\n\x04head\x18\x03 \x01(\x0c\x32\xc5\x02\n\x0c\x41uditService\x12i\n\x10ListAuditEntries\x12).argo.alerting.v1.ListAuditEntriesRequest\x1a*.argo.alerting.v1.ListAuditEntriesResponse\x12\x63\n\x0eVerifyAuditLog\x12\'.argo.alerting.v1.VerifyAuditLogRequest\x1a(.argo.alerting.v1.VerifyAuditLogResponse\x12\x65\n\x0e\x45xportAuditLog\x12\'.argo.alerting.v1.ExportAuditLogRequest\x1a(.argo.alerting.v1.ExportAuditLogResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,14 +36,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUDITENTRY']._serialized_end=484
   _globals['_AUDITENTRY_ACT']._serialized_start=321
   _globals['_AUDITENTRY_ACT']._serialized_end=484
-  _globals['_LISTAUDITENTRIESREQUEST']._serialized_start=486
-  _globals['_LISTAUDITENTRIESREQUEST']._serialized_end=566
-  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_start=568
-  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_end=666
-  _globals['_VERIFYAUDITLOGREQUEST']._serialized_start=668
-  _globals['_VERIFYAUDITLOGREQUEST']._serialized_end=691
-  _globals['_VERIFYAUDITLOGRESPONSE']._serialized_start=693
-  _globals['_VERIFYAUDITLOGRESPONSE']._serialized_end=776
-  _globals['_AUDITSERVICE']._serialized_start=779
-  _globals['_AUDITSERVICE']._serialized_end=1001
+  _globals['_LISTAUDITENTRIESREQUEST']._serialized_start=487
+  _globals['_LISTAUDITENTRIESREQUEST']._serialized_end=791
+  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_start=793
+  _globals['_LISTAUDITENTRIESRESPONSE']._serialized_end=891
+  _globals['_EXPORTAUDITLOGREQUEST']._serialized_start=893
+  _globals['_EXPORTAUDITLOGREQUEST']._serialized_end=975
+  _globals['_EXPORTAUDITLOGRESPONSE']._serialized_start=977
+  _globals['_EXPORTAUDITLOGRESPONSE']._serialized_end=1055
+  _globals['_VERIFYAUDITLOGREQUEST']._serialized_start=1057
+  _globals['_VERIFYAUDITLOGREQUEST']._serialized_end=1080
+  _globals['_VERIFYAUDITLOGRESPONSE']._serialized_start=1082
+  _globals['_VERIFYAUDITLOGRESPONSE']._serialized_end=1165
+  _globals['_AUDITSERVICE']._serialized_start=1168
+  _globals['_AUDITSERVICE']._serialized_end=1493
 # @@protoc_insertion_point(module_scope)

@@ -128,22 +128,56 @@ class ListAuditEntriesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    START_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    ACTS_FIELD_NUMBER: _builtins.int
+    CASE_REFERENCE_FIELD_NUMBER: _builtins.int
+    SUBJECT_PREFIX_FIELD_NUMBER: _builtins.int
+    RECIPIENT_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """How many at most; 0 means 50, more than 1000 means 1000."""
     page_token: _builtins.str
     """From the answer before; empty: from the start."""
     reason: _builtins.str
     """Why. Required."""
+    actor: _builtins.str
+    """Only acts of this one, e.g. "operator/rossi"."""
+    case_reference: _builtins.str
+    """Only acts of this case."""
+    subject_prefix: _builtins.str
+    """Only what begins so, e.g. "alerts/"."""
+    recipient: _builtins.str
+    """Only what was handed over to this one, e.g. "authority/questura"."""
+    @_builtins.property
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """Only entries from then on."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """Only entries before then."""
+
+    @_builtins.property
+    def acts(self) -> _containers.RepeatedScalarFieldContainer[Global___AuditEntry.Act.ValueType]:
+        """Only acts of these kinds; none: of all."""
+
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         reason: _builtins.str = ...,
+        start_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+        actor: _builtins.str = ...,
+        acts: _abc.Iterable[Global___AuditEntry.Act.ValueType] | None = ...,
+        case_reference: _builtins.str = ...,
+        subject_prefix: _builtins.str = ...,
+        recipient: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "acts", b"acts", "case_reference", b"case_reference", "end_time", b"end_time", "page_size", b"page_size", "page_token", b"page_token", "reason", b"reason", "recipient", b"recipient", "start_time", b"start_time", "subject_prefix", b"subject_prefix"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -176,6 +210,64 @@ class ListAuditEntriesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListAuditEntriesResponse: _TypeAlias = ListAuditEntriesResponse  # noqa: Y015
+
+@_typing.final
+class ExportAuditLogRequest(_message.Message):
+    """Asks for the whole log."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    RECIPIENT_FIELD_NUMBER: _builtins.int
+    CASE_REFERENCE_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why; it goes on record. Required."""
+    recipient: _builtins.str
+    """Who receives it, e.g. "authority/garante". Required."""
+    case_reference: _builtins.str
+    """Number of the request or proceeding."""
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        recipient: _builtins.str = ...,
+        case_reference: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_reference", b"case_reference", "reason", b"reason", "recipient", b"recipient"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportAuditLogRequest: _TypeAlias = ExportAuditLogRequest  # noqa: Y015
+
+@_typing.final
+class ExportAuditLogResponse(_message.Message):
+    """A piece of an export."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONTENT_FIELD_NUMBER: _builtins.int
+    SIGNED_MANIFEST_FIELD_NUMBER: _builtins.int
+    content: _builtins.bytes
+    """The next lines of the file."""
+    signed_manifest: _builtins.bytes
+    """Last: digest and number of entries, who, why and to whom, signed by the service (a JSON Web Signature)."""
+    def __init__(
+        self,
+        *,
+        content: _builtins.bytes = ...,
+        signed_manifest: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "part", b"part", "signed_manifest", b"signed_manifest"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "part", b"part", "signed_manifest", b"signed_manifest"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_part: _TypeAlias = _typing.Literal["content", "signed_manifest"]  # noqa: Y015
+    _WhichOneofArgType_part: _TypeAlias = _typing.Literal["part", b"part"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
+
+Global___ExportAuditLogResponse: _TypeAlias = ExportAuditLogResponse  # noqa: Y015
 
 @_typing.final
 class VerifyAuditLogRequest(_message.Message):

@@ -27,6 +27,8 @@ if _version_not_supported:
 
 class AuditServiceStub:
     """Reads the append-only, hash-chained log of acts (D.Lgs. 51/2018 art. 21). Reading it is an act itself.
+
+    Each service that acts on personal data keeps a log of its own, and serves this for it: alerting, the registry, the anonymizer.
     """
 
     def __init__(self, channel):
@@ -45,10 +47,17 @@ class AuditServiceStub:
                 request_serializer=argo_dot_alerting_dot_v1_dot_audit__service__pb2.VerifyAuditLogRequest.SerializeToString,
                 response_deserializer=argo_dot_alerting_dot_v1_dot_audit__service__pb2.VerifyAuditLogResponse.FromString,
                 _registered_method=True)
+        self.ExportAuditLog = channel.unary_stream(
+                '/argo.alerting.v1.AuditService/ExportAuditLog',
+                request_serializer=argo_dot_alerting_dot_v1_dot_audit__service__pb2.ExportAuditLogRequest.SerializeToString,
+                response_deserializer=argo_dot_alerting_dot_v1_dot_audit__service__pb2.ExportAuditLogResponse.FromString,
+                _registered_method=True)
 
 
 class AuditServiceServicer:
     """Reads the append-only, hash-chained log of acts (D.Lgs. 51/2018 art. 21). Reading it is an act itself.
+
+    Each service that acts on personal data keeps a log of its own, and serves this for it: alerting, the registry, the anonymizer.
     """
 
     def ListAuditEntries(self, request, context):
@@ -60,6 +69,14 @@ class AuditServiceServicer:
 
     def VerifyAuditLog(self, request, context):
         """Recomputes the chain.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportAuditLog(self, request, context):
+        """Streams the whole log as a file of JSON lines, and at the end a signed manifest, for the Garante. `argo audit verify --file` checks
+        both without the database. The export is on record before its first byte, and is the last entry of the file.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -78,6 +95,11 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     request_deserializer=argo_dot_alerting_dot_v1_dot_audit__service__pb2.VerifyAuditLogRequest.FromString,
                     response_serializer=argo_dot_alerting_dot_v1_dot_audit__service__pb2.VerifyAuditLogResponse.SerializeToString,
             ),
+            'ExportAuditLog': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportAuditLog,
+                    request_deserializer=argo_dot_alerting_dot_v1_dot_audit__service__pb2.ExportAuditLogRequest.FromString,
+                    response_serializer=argo_dot_alerting_dot_v1_dot_audit__service__pb2.ExportAuditLogResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'argo.alerting.v1.AuditService', rpc_method_handlers)
@@ -88,6 +110,8 @@ def add_AuditServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class AuditService:
     """Reads the append-only, hash-chained log of acts (D.Lgs. 51/2018 art. 21). Reading it is an act itself.
+
+    Each service that acts on personal data keeps a log of its own, and serves this for it: alerting, the registry, the anonymizer.
     """
 
     @staticmethod
@@ -134,6 +158,33 @@ class AuditService:
             '/argo.alerting.v1.AuditService/VerifyAuditLog',
             argo_dot_alerting_dot_v1_dot_audit__service__pb2.VerifyAuditLogRequest.SerializeToString,
             argo_dot_alerting_dot_v1_dot_audit__service__pb2.VerifyAuditLogResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportAuditLog(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/argo.alerting.v1.AuditService/ExportAuditLog',
+            argo_dot_alerting_dot_v1_dot_audit__service__pb2.ExportAuditLogRequest.SerializeToString,
+            argo_dot_alerting_dot_v1_dot_audit__service__pb2.ExportAuditLogResponse.FromString,
             options,
             channel_credentials,
             insecure,

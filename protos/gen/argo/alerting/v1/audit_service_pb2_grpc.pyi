@@ -27,7 +27,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class AuditServiceStub:
-    """Reads the append-only, hash-chained log of acts (D.Lgs. 51/2018 art. 21). Reading it is an act itself."""
+    """Reads the append-only, hash-chained log of acts (D.Lgs. 51/2018 art. 21). Reading it is an act itself.
+
+    Each service that acts on personal data keeps a log of its own, and serves this for it: alerting, the registry, the anonymizer.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -37,19 +40,33 @@ class AuditServiceStub:
     """Lists entries, oldest first."""
     VerifyAuditLog: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.VerifyAuditLogRequest, _audit_service_pb2.VerifyAuditLogResponse]
     """Recomputes the chain."""
+    ExportAuditLog: _grpc.UnaryStreamMultiCallable[_audit_service_pb2.ExportAuditLogRequest, _audit_service_pb2.ExportAuditLogResponse]
+    """Streams the whole log as a file of JSON lines, and at the end a signed manifest, for the Garante. `argo audit verify --file` checks
+    both without the database. The export is on record before its first byte, and is the last entry of the file.
+    """
 
 @_typing.type_check_only
 class AuditServiceAsyncStub(AuditServiceStub):
-    """Reads the append-only, hash-chained log of acts (D.Lgs. 51/2018 art. 21). Reading it is an act itself."""
+    """Reads the append-only, hash-chained log of acts (D.Lgs. 51/2018 art. 21). Reading it is an act itself.
+
+    Each service that acts on personal data keeps a log of its own, and serves this for it: alerting, the registry, the anonymizer.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListAuditEntries: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.ListAuditEntriesRequest, _audit_service_pb2.ListAuditEntriesResponse]  # type: ignore[assignment]
     """Lists entries, oldest first."""
     VerifyAuditLog: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.VerifyAuditLogRequest, _audit_service_pb2.VerifyAuditLogResponse]  # type: ignore[assignment]
     """Recomputes the chain."""
+    ExportAuditLog: _aio.UnaryStreamMultiCallable[_audit_service_pb2.ExportAuditLogRequest, _audit_service_pb2.ExportAuditLogResponse]  # type: ignore[assignment]
+    """Streams the whole log as a file of JSON lines, and at the end a signed manifest, for the Garante. `argo audit verify --file` checks
+    both without the database. The export is on record before its first byte, and is the last entry of the file.
+    """
 
 class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Reads the append-only, hash-chained log of acts (D.Lgs. 51/2018 art. 21). Reading it is an act itself."""
+    """Reads the append-only, hash-chained log of acts (D.Lgs. 51/2018 art. 21). Reading it is an act itself.
+
+    Each service that acts on personal data keeps a log of its own, and serves this for it: alerting, the registry, the anonymizer.
+    """
 
     @_abc_1.abstractmethod
     def ListAuditEntries(
@@ -66,5 +83,15 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_audit_service_pb2.VerifyAuditLogResponse, _abc.Awaitable[_audit_service_pb2.VerifyAuditLogResponse]]:
         """Recomputes the chain."""
+
+    @_abc_1.abstractmethod
+    def ExportAuditLog(
+        self,
+        request: _audit_service_pb2.ExportAuditLogRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_audit_service_pb2.ExportAuditLogResponse], _abc.AsyncIterator[_audit_service_pb2.ExportAuditLogResponse]]:
+        """Streams the whole log as a file of JSON lines, and at the end a signed manifest, for the Garante. `argo audit verify --file` checks
+        both without the database. The export is on record before its first byte, and is the last entry of the file.
+        """
 
 def add_AuditServiceServicer_to_server(servicer: AuditServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,25 @@
+"""Which row of the permission matrix stands before each route of the console. A route without one is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+_ALERTS = "/argo.alerting.v1.AlertService"
+
+ACTS: Final = ("acknowledge", "verify", "dispatch", "close")
+"""What the page does with an alert."""
+
+ROUTES: Mapping[tuple[str, str], str] = MappingProxyType(
+    {
+        ("GET", "/api/optics"): "/argo.alerting.v1.CoverageService/ListCoverage",
+        ("GET", "/api/alerts/stream"): f"{_ALERTS}/WatchAlerts",
+        **{("POST", f"/api/alerts/{{alert}}/{act}"): f"{_ALERTS}/{act.capitalize()}Alert" for act in ACTS},
+        ("POST", "/api/viewings"): "/argo.anonymizer.v1.LiveViewService/CreateViewing",
+    }
+)
+"""The method whose row applies, by HTTP method and path; alerting calls it, or does the same, for the person."""
+
+SIGNED_IN: Final = frozenset({("GET", "/"), ("GET", "/api/session"), ("POST", "/api/logout")})
+"""Routes that tell nobody anything but who it is itself: whoever is signed in may."""
