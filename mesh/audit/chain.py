@@ -81,8 +81,15 @@ class Anchor:
         return anchor
 
 
+def expiry_of(last: Anchor) -> str:
+    """What an entry says of those that were cut off at the end of their term."""
+    return f"audit entries up to {last}"
+
+
 class ChainWalk:
     """Takes the rows of the log in their order and remembers the first fault.
+
+    A log may begin later than with its first entry, if one of its own entries says that those before were cut off.
 
     Attributes:
         head: the newest entry that was found whole; number 0 of an empty log.
@@ -99,6 +106,8 @@ class ChainWalk:
         self._held = 0
         self._last: Place | None = None
         self._finding: Finding | None = None
+        self._cut: Finding | None = None
+        self._cut_said = ""
 
     def take(self, rows: Sequence[Mapping[str, Any]]) -> bool:
         """Looks at the next rows.
@@ -123,6 +132,8 @@ class ChainWalk:
 
     def finish(self) -> Finding | None:
         """The first fault, after the last row: none if the chain is whole and holds the anchor."""
+        if self._cut is not None:
+            return self._cut
         newest = max(self._anchors, default=0)
         if self._finding is None and self.head.sequence < newest:
             said = f"the log ends before entry {newest}, which the anchor names"
@@ -131,12 +142,26 @@ class ChainWalk:
 
     def _look(self, row: Mapping[str, Any]) -> Finding | None:
         sequence, expected = row["sequence"], self.head.sequence + 1
+        if self._last is None and sequence > 1:
+            return self._begin_late(row)
         if sequence > expected:
             gap = "it is" if sequence == expected + 1 else f"it and those up to {sequence - 1} are"
             after = Place(sequence, row["recorded_at"])
             return replace(self._found(expected, Fault.MISSING, f"{gap} not there"), after=after)
         if sequence < expected:
             return self._found(expected, Fault.OUT_OF_PLACE, f"entry {sequence} stands in its place", row)
+        problem = self._problem(row)
+        return self._found(sequence, *problem, row) if problem is not None else None
+
+    def _begin_late(self, row: Mapping[str, Any]) -> Finding | None:
+        """The first rows are gone: for now believed to have been cut off, if a later entry says so."""
+        sequence = row["sequence"]
+        gap = f"it and those up to {sequence - 1} are" if sequence - 1 > 1 else "it is"
+        said = f"{gap} not there, and no entry says that the term was over"
+        after = Place(sequence, row["recorded_at"])
+        self._cut = replace(self._found(1, Fault.MISSING, said), after=after)
+        self.head = Anchor(sequence - 1, bytes(row["previous_hash"]))
+        self._cut_said = expiry_of(self.head)
         problem = self._problem(row)
         return self._found(sequence, *problem, row) if problem is not None else None
 
@@ -158,6 +183,8 @@ class ChainWalk:
             return Fault.CHANGED, f"its hash is not that of the anchor: the chain {since} was written anew"
         if row["sequence"] in self._anchors:
             self._held = row["sequence"]
+        if entry.act is Act.ERASURE and entry.what == self._cut_said:
+            self._cut = None
         return None
 
     def _found(self, sequence: int, fault: Fault, explanation: str, row: Mapping[str, Any] | None = None) -> Finding:

@@ -27,6 +27,22 @@ WHERE sequence > $1
 ORDER BY sequence
 LIMIT $9
 
+-- name: last_expired
+-- The last entry before the first that is not from before $1: clocks may have been set, and the chain is cut in one place.
+SELECT sequence, hash FROM audit_entries
+WHERE sequence < coalesce((SELECT min(sequence) FROM audit_entries WHERE recorded_at >= $1), 9223372036854775807)
+ORDER BY sequence DESC
+LIMIT 1
+
+-- name: unlock_rows
+ALTER TABLE audit_entries DISABLE TRIGGER audit_entries_keep_rows
+
+-- name: erase_expired
+DELETE FROM audit_entries WHERE sequence <= $1
+
+-- name: lock_rows
+ALTER TABLE audit_entries ENABLE TRIGGER audit_entries_keep_rows
+
 -- name: powers
 -- What the current role could do to entries that exist. The owner of a schema may drop what lies in it.
 SELECT has_table_privilege(log.oid, 'UPDATE') AS "UPDATE",

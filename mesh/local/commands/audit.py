@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import aclosing, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +14,7 @@ import click
 from mesh import audit
 from mesh.audit import Act, Anchor, AuditEntry, AuditLog, ChainWalk, files
 from mesh.audit.anchorage import CheckpointStore, open_store
+from mesh.audit.expiry import expire as audit_expire
 from mesh.audit.reading import EXPORT
 from mesh.errors import StartupError
 from mesh.local.database import administrator_dsn
@@ -138,6 +140,22 @@ def protect(postgres: str, schema: str, service: str) -> None:
     """Hand a log to a role of its own, so that the service can only append and read. Needs a superuser, once."""
     _looked_at(lambda: audit.protect(postgres, schema=schema, service=service))
     OUT.print(f"the audit log of {schema} belongs to {schema}_audit; {service} may INSERT and SELECT", soft_wrap=True)
+
+
+@audit_group.command()
+@click.option(
+    "--postgres", envvar="ARGO_POSTGRES_DSN", show_envvar=True, required=True, help="Of a superuser; see `verify`."
+)
+@click.option("--schema", type=click.Choice(DATABASES), required=True, help="Whose log.")
+@click.option("--years", type=click.FloatRange(min=0.5), default=5.0, show_default=True, help="The term of an entry.")
+@click.option("--who", required=True, help="Identity path of who does it, e.g. administrator/mrossi.")
+@click.option("--why", default="end of the term", show_default=True, help="The reason; it goes on record.")
+def expire(postgres: str, schema: str, years: float, who: str, why: str) -> None:
+    """Cut off the entries whose term is over; an entry of the log says so. Needs a superuser; export the log before."""
+    before = datetime.now(UTC) - timedelta(days=years * 365.25)
+    last = _looked_at(lambda: audit_expire(postgres, schema=schema, before=before, who=who, why=why))
+    said = f"entries up to {last.sequence} are cut off" if last is not None else "no entry is so old"
+    OUT.print(f"{schema}: {said}", soft_wrap=True)
 
 
 def _walk_file(file: Path, anchor: Anchor | None) -> ChainWalk:

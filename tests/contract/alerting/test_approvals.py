@@ -258,3 +258,21 @@ async def test_who_was_not_looked_into_in_time_takes_no_more_and_is_told_of(
     assert parts.metrics.glass.unreviewed.labels("yes")._value.get() == 1
     again = glass_v1.BreakGlassRequest(right="deferred", reason="again")
     assert await refusal(rossi.BreakGlass(again)) == "REVIEW_OVERDUE"
+
+
+async def test_without_an_audit_log_nobody_asks_decides_or_takes_anything(
+    pool: Pool, connect: Connect, investigator: Any, supervisor: Any
+) -> None:
+    asked = await ask(investigator)
+    await pool.execute("REVOKE INSERT ON audit_entries FROM CURRENT_USER")
+    rossi = BreakGlassServiceStub(await connect("operator/rossi"))
+
+    for call in (
+        ask(investigator),
+        supervisor.GrantApproval(v1.GrantApprovalRequest(name=asked.name, reason="x")),
+        supervisor.RejectApproval(v1.RejectApprovalRequest(name=asked.name, reason="x")),
+        rossi.BreakGlass(glass_v1.BreakGlassRequest(right="deferred", reason="a child is lost")),
+    ):
+        assert await refusal(call) == "AUDIT_UNAVAILABLE"
+    assert await pool.fetchval("SELECT array_agg(state) FROM approvals") == [1]
+    assert await pool.fetchval("SELECT count(*) FROM break_glass_cases") == 0

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mesh import audit
-from mesh.audit import GENESIS, Act, AuditEntry, AuditLog, hash_entry
+from mesh.audit import GENESIS, Act, Anchor, AuditEntry, AuditLog, hash_entry
+from mesh.audit.expiry import expire
 from mesh.embedded import EmbeddedPostgres
 from mesh.errors import StartupError
 from mesh.postgres import Pool, migrate, open_pool
@@ -224,3 +225,27 @@ async def _append_as_release_0_1_0(pool: Pool) -> bytes:
             sequence, now, ENTRY.act.value, ENTRY.who, ENTRY.why, ENTRY.what, "", "", previous, digest,
         )  # fmt: skip
         return digest
+
+
+async def test_what_is_older_than_its_term_is_cut_off_and_the_cut_is_on_record(
+    postgres: EmbeddedPostgres, pool: Pool
+) -> None:
+    await audit.protect(postgres.dsn, schema=SCHEMA, service=SCHEMA)
+    log = AuditLog(pool)
+    records = [await log.append(ENTRY) for _ in range(5)]
+    cut = {"schema": SCHEMA, "who": "administrator/bianchi", "why": "end of the term"}
+
+    nothing = await expire(postgres.dsn, before=records[0].recorded_at, **cut)
+    last = await expire(postgres.dsn, before=records[3].recorded_at, **cut)
+
+    assert (nothing, last) == (None, Anchor(3, records[2].hash))
+    rows = await pool.fetch("SELECT sequence, act, who, what FROM audit_entries ORDER BY sequence")
+    assert [row["sequence"] for row in rows] == [4, 5, 6]
+    assert tuple(rows[-1])[1:] == ("erasure", "administrator/bianchi", f"audit entries up to {last}")
+    assert await log.verify() is None
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await pool.execute("DELETE FROM audit_entries")
+    superuser = await asyncpg.connect(postgres.dsn, server_settings={"search_path": SCHEMA})
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await superuser.execute("DELETE FROM audit_entries")
+    await superuser.close()

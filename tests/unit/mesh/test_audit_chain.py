@@ -195,3 +195,27 @@ def test_text_that_the_database_cannot_hold_is_the_callers_fault(text: str) -> N
         check_entry(AuditEntry(Act.CONSULTATION, "operator/a", text, "alerts/a"))
 
     assert [violation.field for violation in caught.value.violations] == ["why"]
+
+
+def test_entries_whose_term_was_over_may_be_gone_if_the_log_says_so() -> None:
+    rows = chain(9)
+    entry = AuditEntry(Act.ERASURE, "administrator/bianchi", "end of the term", f"audit entries up to {head(rows[3])}")
+    recorded_at = START + timedelta(days=1)
+    digest = hash_entry(entry, 10, recorded_at, rows[-1]["hash"])
+    said = rows[-1] | {
+        "sequence": 10, "recorded_at": recorded_at, "act": "erasure", "who": entry.who, "why": entry.why,
+        "what": entry.what, "previous_hash": rows[-1]["hash"], "hash": digest,
+    }  # fmt: skip
+
+    assert walked([*rows[4:], said]) is None
+    assert walked([*rows, said]) is None
+    for rest in (rows[4:], [*rows[3:], said], [*rows[5:], said]):
+        found = walked(rest)
+        assert found is not None
+        assert (found.sequence, found.fault) == (1, Fault.MISSING)
+        assert found.after is not None
+        assert found.after.sequence == rest[0]["sequence"]
+
+
+def head(row: Row) -> Anchor:
+    return Anchor(row["sequence"], row["hash"])
