@@ -69,7 +69,7 @@ async def test_an_authority_sees_an_alert_only_after_an_operator_has_dispatched_
     seen = await street.alerts(AUTHORITY)
 
     assert [other.name for other in seen] == [alert.name]
-    async with street.channel("alerting", "administrator/local") as channel:
+    async with street.channel("alerting", "auditor/local") as channel:
         entries = await _audit_entries(channel)
     handed_over = [entry for entry in entries if entry.act == audit.AuditEntry.ACT_COMMUNICATION]
     assert any(entry.recipient in {RECIPIENT, AUTHORITY} for entry in handed_over)
