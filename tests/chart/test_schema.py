@@ -9,6 +9,8 @@ from typing import Any
 import helm_python
 import pytest
 
+from mesh.access import matrix
+
 CHART = Path(__file__).parents[2] / "helm" / "argo"
 NETWORKS = {"cameraNetworks": ["10.20.0.0/16"]}
 
@@ -97,3 +99,10 @@ def _explained(lines: list[str], index: int) -> bool:
         if not line.strip() or (depth == 0 and not line.startswith("#")):
             return False
     return False
+
+
+def test_roles_are_mapped_to_those_of_the_permission_matrix() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    named = schema["properties"]["oidc"]["properties"]["roleMap"]["additionalProperties"]["enum"]
+
+    assert sorted(named) == sorted(matrix().roles)
