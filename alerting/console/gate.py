@@ -142,14 +142,15 @@ class Gate:
         """
         if request.path.startswith(OPEN_PATHS):
             return await handler(request)
-        session = await self._by_token(request) or self.session_of(request)
+        by_token = await self._by_token(request)
+        session = by_token or self.session_of(request)
         if session is None and request.path == "/" and "token" in request.query:
             return await handler(request)
         if session is None:
             if request.path.startswith("/api/"):
                 raise Unauthenticated("sign in by the console's link first", reason="SESSION_MISSING")
             return self._refuse_page()
-        if request.method not in _SAFE_METHODS and "Authorization" not in request.headers:
+        if request.method not in _SAFE_METHODS and by_token is None:
             self._check_origin(request, session)
         request[SESSION] = session
         return await self._act(request, handler, session)

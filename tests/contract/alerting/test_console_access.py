@@ -156,8 +156,9 @@ async def test_a_person_signs_in_at_the_provider_and_works(browser: aiohttp.Clie
     async with browser.post("/api/viewings", headers=headers, json=body) as response:
         assert response.status == 200
     assert [asked.viewer for asked in peers.anonymizer.asked] == ["operator/rossi"]
-    async with browser.post("/api/viewings", json=body) as response:
-        assert await reason_of(response) == (403, "FORGED_REQUEST")
+    for forged in ({}, {"Authorization": "Basic cm9zc2k6eA=="}):
+        async with browser.post("/api/viewings", json=body, headers=forged) as response:
+            assert await reason_of(response) == (403, "FORGED_REQUEST")
 
 
 async def test_the_role_of_the_provider_decides(browser: aiohttp.ClientSession, provider: Provider) -> None:
