@@ -55,10 +55,19 @@ _DETECTOR = "detector"
 
 @dataclass
 class Tally:
-    """What happened to the frames of one optic."""
+    """What happened to the frames of one optic.
+
+    Attributes:
+        sent: how many there were,
+        before: of them before every optic took part: who comes first has the model to itself.
+        answered: of all.
+        analysed: of those after that.
+    """
 
     sent: int = 0
+    before: int = 0
     answered: int = 0
+    analysed: int = 0
     waits: list[float] = field(default_factory=list)
     """From the arrival of each analysed frame to its verdict, seconds, as the detector says."""
 
@@ -164,8 +173,8 @@ async def _load(taken: Sequence[Picture], seconds: float) -> list[Result]:
     tallies = [Tally() for _ in range(OPTICS)]
     async with _service() as (stub, process):
         watching = asyncio.create_task(_watch_memory(process))
-        end = time.monotonic() + seconds
-        await asyncio.gather(*(_live(stub, number, tally, small, end) for number, tally in enumerate(tallies)))
+        race = _Race(asyncio.Barrier(OPTICS), seconds)
+        await asyncio.gather(*(_live(stub, number, tally, small, race) for number, tally in enumerate(tallies)))
         watching.cancel()
         memory = (await asyncio.gather(watching, return_exceptions=True))[0]
     return _judge(tallies, memory if isinstance(memory, list) else [])
@@ -186,16 +195,31 @@ def _shrunk(picture: Picture) -> Picture:
     return Picture(width, height, b"".join(parts))
 
 
-async def _live(stub: Any, number: int, tally: Tally, taken: Sequence[Picture], end: float) -> None:
+@dataclass
+class _Race:
+    """All optics against each other.
+
+    Attributes:
+        start: reached by each once it was answered.
+        seconds: from the start to the end.
+        end: on the monotonic clock; infinite before the start.
+    """
+
+    start: asyncio.Barrier
+    seconds: float
+    end: float = float("inf")
+
+
+async def _live(stub: Any, number: int, tally: Tally, taken: Sequence[Picture], race: _Race) -> None:
     """One optic: a frame every so often, whatever the answers say."""
     call = stub.Analyze()
     await call.write(_first(number, detection.ANALYSIS_MODE_LIVE))
-    reading = asyncio.create_task(_read(call, tally))
+    reading = asyncio.create_task(_read(call, tally, race))
     # Spread over the interval, as the cameras of a city are.
     due = time.monotonic() + (number % OPTICS) / OPTICS / RATE
     for picture in _forever(taken, number):
         await asyncio.sleep(max(0.0, due - time.monotonic()))
-        if time.monotonic() > end:
+        if time.monotonic() > race.end:
             break
         tally.sent += 1
         await call.write(_request(tally.sent, picture))
@@ -208,10 +232,14 @@ def _forever(taken: Sequence[Picture], start: int) -> Iterator[Picture]:
     return islice(cycle(taken), start, None)
 
 
-async def _read(call: Any, tally: Tally) -> None:
+async def _read(call: Any, tally: Tally, race: _Race) -> None:
     async for verdict in call:
         tally.answered += 1
-        if verdict.outcome == detection.Verdict.OUTCOME_ANALYSED:
+        if tally.answered == 1:
+            await race.start.wait()
+            race.end, tally.before = min(race.end, time.monotonic() + race.seconds), tally.sent
+        if verdict.outcome == detection.Verdict.OUTCOME_ANALYSED and verdict.sequence > tally.before > 0:
+            tally.analysed += 1
             tally.waits.append(verdict.elapsed.ToNanoseconds() / 1e9)
 
 
@@ -226,7 +254,7 @@ async def _watch_memory(process: psutil.Process) -> list[int]:
 
 
 def _judge(tallies: Sequence[Tally], memory: Sequence[int]) -> list[Result]:
-    shares = [len(tally.waits) / max(1, tally.sent) for tally in tallies]
+    shares = [tally.analysed / max(1, tally.sent - tally.before) for tally in tallies]
     waits = [wait for tally in tallies for wait in tally.waits]
     sent, answered = sum(tally.sent for tally in tallies), sum(tally.answered for tally in tallies)
     p50, p99 = np.percentile(waits, [50, 99]) if waits else (float("inf"),) * 2

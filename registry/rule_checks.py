@@ -49,6 +49,9 @@ def _check_kind(found: Violations, rule: scene_pb2.Rule) -> None:
         return
     if rule.mode == scene_pb2.Rule.MODE_LIVE:
         found.add("mode", live_problem(kind))
+    known = object_class_pb2.ObjectClass.items()
+    names = {name.removeprefix("OBJECT_CLASS_") for name, number in known if number and number in rule.classes}
+    found.add("classes", RULE_KINDS[kind].classes_problem(frozenset(names)))
     parameters: Any = getattr(rule, kind)
     for field in parameters.DESCRIPTOR.fields:
         path = f"{kind}.{field.name}"

@@ -35,6 +35,7 @@ CROSSING_DEGREES: Final = 30.0
 """Courses that differ by less follow each other (the limit of a rear-end conflict in the same model): for them
 post-encroachment time is the headway of ordinary traffic, and is not taken."""
 _RECENT_SECONDS: Final = 60.0
+_CELLS_IN_A_ROW: Final = 2**32
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,14 @@ class Footprint:
 
     def reach(self, direction: Point) -> float:
         """How far it reaches from its centre along a unit vector, metres."""
-        along = abs(self.ahead[0] * direction[0] + self.ahead[1] * direction[1])
-        across = abs(self.ahead[0] * direction[1] - self.ahead[1] * direction[0])
-        return self.half_length * along + self.half_width * across
+        return reach(self.ahead, self.half_length, self.half_width, direction)
+
+
+def reach(ahead: Point, half_length: float, half_width: float, direction: Point) -> float:
+    """See Footprint.reach."""
+    along = abs(ahead[0] * direction[0] + ahead[1] * direction[1])
+    across = abs(ahead[0] * direction[1] - ahead[1] * direction[0])
+    return half_length * along + half_width * across
 
 
 def time_to_collision(first: Footprint, second: Footprint) -> float:
@@ -103,19 +109,36 @@ class Encroachment:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Visit:
+    """Of a track: when it was seen last, for the cells where it is, or when it was there last."""
+
     track: int
     time: float
     ahead: Point
+
+
+@dataclass(slots=True)
+class _Visitor:
+    """Where a track is.
+
+    Attributes:
+        centre: when it was seen last.
+        cells: that it covers and nobody has come to since.
+        visit: shared by these cells; those that it leaves get one of their own.
+    """
+
+    centre: Point
+    cells: set[int]
+    visit: _Visit
 
 
 class VisitedGround:
     """Who was where last. Seconds and metres; a frame rate of 5 per second makes times exact to 0.2 s."""
 
     def __init__(self) -> None:
-        self._visits: dict[tuple[int, int], _Visit] = {}
-        self._last: dict[int, Point] = {}
+        self._visits: dict[int, _Visit] = {}
+        self._visitors: dict[int, _Visitor] = {}
         self._swept = -math.inf
 
     def visit(self, track: int, footprint: Footprint, time: float) -> list[Encroachment]:
@@ -127,24 +150,39 @@ class VisitedGround:
             time: seconds.
         """
         self._sweep(time)
+        visitor = self._visitors.get(track)
+        if visitor is None:
+            visitor = self._visitors[track] = _Visitor(footprint.centre, set(), _Visit(track, time, footprint.ahead))
+        cells = _cells(footprint, visitor.centre)
+        left = visitor.cells - cells
+        self._visits.update(dict.fromkeys(left, _Visit(track, visitor.visit.time, visitor.visit.ahead)))
+        visitor.visit.time, visitor.visit.ahead = time, footprint.ahead
         shortest: dict[int, float] = {}
-        here = _Visit(track, time, footprint.ahead)
-        for cell in _cells(footprint, self._last.get(track, footprint.centre)):
+        for cell in cells - visitor.cells:
             before = self._visits.get(cell)
-            self._visits[cell] = here
-            if before and before.track != track and crossing(before.ahead, footprint.ahead):
+            self._visits[cell] = visitor.visit
+            if before is None or before.track == track:
+                continue
+            self._overtake(before.track, cell)
+            if crossing(before.ahead, footprint.ahead):
                 shortest[before.track] = min(shortest.get(before.track, math.inf), max(0.0, time - before.time))
-        self._last[track] = footprint.centre
+        visitor.centre, visitor.cells = footprint.centre, cells
         return [Encroachment(first, track, seconds) for first, seconds in shortest.items()]
 
     def leave(self, track: int) -> None:
         """A track ended; where it was stays known for a while."""
-        self._last.pop(track, None)
+        self._visitors.pop(track, None)
 
     def clear(self) -> None:
         """Forget everything."""
         self._visits.clear()
-        self._last.clear()
+        self._visitors.clear()
+
+    def _overtake(self, track: int, cell: int) -> None:
+        """Somebody else has come to a cell of a track: if it stays there, it comes there anew."""
+        visitor = self._visitors.get(track)
+        if visitor is not None:
+            visitor.cells.discard(cell)
 
     def _sweep(self, time: float) -> None:
         if 0.0 <= time - self._swept < _RECENT_SECONDS:
@@ -153,20 +191,23 @@ class VisitedGround:
         self._visits = {
             cell: visit for cell, visit in self._visits.items() if 0.0 <= time - visit.time < _RECENT_SECONDS
         }
+        self._visitors = {
+            track: visitor
+            for track, visitor in self._visitors.items()
+            if 0.0 <= time - visitor.visit.time < _RECENT_SECONDS
+        }
 
 
-def _cells(footprint: Footprint, before: Point) -> set[tuple[int, int]]:
-    """The cells that a footprint covers, its way from an earlier centre included when that lies behind it."""
+def _cells(footprint: Footprint, before: Point) -> set[int]:
+    """The numbers of the cells that a footprint covers, its way from an earlier centre included if that lies behind."""
     (ahead_east, ahead_north), centre = footprint.ahead, footprint.centre
     gone = (centre[0] - before[0]) * ahead_east + (centre[1] - before[1]) * ahead_north
     lengths = _steps(-footprint.half_length - max(0.0, gone), footprint.half_length)
     widths = _steps(-footprint.half_width, footprint.half_width)
     east, north = centre[0] / CELL_METRES, centre[1] / CELL_METRES
     return {
-        (
-            math.floor(east + along * ahead_east - across * ahead_north),
-            math.floor(north + along * ahead_north + across * ahead_east),
-        )
+        math.floor(east + along * ahead_east - across * ahead_north) * _CELLS_IN_A_ROW
+        + math.floor(north + along * ahead_north + across * ahead_east)
         for along in lengths
         for across in widths
     }

@@ -13,6 +13,10 @@ from types import MappingProxyType
 
 from registry.domain import fields
 
+_PERSONS = frozenset({"PERSON"})
+_MOTOR_VEHICLES = frozenset({"CAR", "MOTORCYCLE", "BUS", "TRAIN", "TRUCK"})
+_VEHICLES = _MOTOR_VEHICLES | {"BICYCLE"}
+_NO_CLASSES: frozenset[str] = frozenset()
 _MINUTE, _HOUR, _DAY = 60, 3600, 24 * 3600
 
 
@@ -62,6 +66,8 @@ class RuleKind:
         needs_calibration: whether it measures in metres.
         zone_kind: what its zone has to be; empty: anything.
         reach: how far its events may go.
+        classes: those that it can look at, by the last word of their names; None: all.
+        one_of: at least one of these must be looked at; empty: any will do.
     """
 
     place: str
@@ -69,6 +75,20 @@ class RuleKind:
     needs_calibration: bool = False
     zone_kind: str = ""
     reach: Reach = Reach.ALERTS
+    classes: frozenset[str] | None = None
+    one_of: frozenset[str] = frozenset()
+
+    def classes_problem(self, named: frozenset[str]) -> str | None:
+        """What is wrong with a rule's class filter; without classes it looks at all that its kind looks at."""
+        if not named:
+            return None
+        if self.classes is not None and not named <= self.classes:
+            useless = ", ".join(sorted(named - self.classes))
+            able = ", ".join(sorted(self.classes)) or "none, since it looks at the picture itself"
+            return f"must be classes that this kind of rule looks at ({able}), not {useless}"
+        if self.one_of and named.isdisjoint(self.one_of):
+            return f"must name at least one of {', '.join(sorted(self.one_of))}"
+        return None
 
 
 def _seconds(low: float, high: float) -> Bounds:
@@ -100,14 +120,16 @@ RULE_KINDS: Mapping[str, RuleKind] = MappingProxyType(
                 "minimum_distance_metres": Bounds(1, 500, "m"),
             },
             needs_calibration=True,
+            classes=_VEHICLES,
         ),
         "stopped_vehicle": RuleKind(
             "zone",
             {"minimum_duration": _seconds(1, _DAY), "maximum_speed_kmh": Bounds(0.1, 20, "km/h")},
             needs_calibration=True,
+            classes=_VEHICLES,
         ),
         "pedestrian_on_carriageway": RuleKind(
-            "zone", {"minimum_duration": _seconds(0, _HOUR)}, zone_kind="KIND_CARRIAGEWAY"
+            "zone", {"minimum_duration": _seconds(0, _HOUR)}, zone_kind="KIND_CARRIAGEWAY", classes=_PERSONS
         ),
         "slow_traffic": RuleKind(
             "lane",
@@ -117,6 +139,7 @@ RULE_KINDS: Mapping[str, RuleKind] = MappingProxyType(
                 "minimum_duration": _seconds(1, _HOUR),
             },
             needs_calibration=True,
+            classes=_VEHICLES,
         ),
         # Nobody has measured more than some ten persons on a square metre.
         "crowd_density": RuleKind(
@@ -146,21 +169,32 @@ RULE_KINDS: Mapping[str, RuleKind] = MappingProxyType(
             },
             needs_calibration=True,
             reach=Reach.SHADOW,
+            classes=_VEHICLES | {"LUGGAGE"},
         ),
-        "person_down": RuleKind("zone", {"minimum_duration": _seconds(0, _HOUR)}, reach=Reach.SHADOW),
+        "person_down": RuleKind("zone", {"minimum_duration": _seconds(0, _HOUR)}, reach=Reach.SHADOW, classes=_PERSONS),
         "near_miss": RuleKind(
             "zone",
             {"maximum_time_to_collision": _seconds(0.1, 10), "maximum_post_encroachment_time": _seconds(0.1, 30)},
             needs_calibration=True,
             reach=Reach.STATISTICS,
+            classes=_VEHICLES | _PERSONS,
+            one_of=_MOTOR_VEHICLES,
         ),
         "smoke_or_fire": RuleKind(
-            "zone", {"minimum_duration": _seconds(0, _HOUR), "minimum_share": _share()}, reach=Reach.SHADOW
+            "zone",
+            {"minimum_duration": _seconds(0, _HOUR), "minimum_share": _share()},
+            reach=Reach.SHADOW,
+            classes=_NO_CLASSES,
         ),
         "flooding": RuleKind(
-            "zone", {"minimum_duration": _seconds(0, _DAY), "minimum_share": _share()}, reach=Reach.SHADOW
+            "zone",
+            {"minimum_duration": _seconds(0, _DAY), "minimum_share": _share()},
+            reach=Reach.SHADOW,
+            classes=_NO_CLASSES,
         ),
-        "lost_visibility": RuleKind("zone", {"minimum_duration": _seconds(0, _DAY), "maximum_share": _share()}),
+        "lost_visibility": RuleKind(
+            "zone", {"minimum_duration": _seconds(0, _DAY), "maximum_share": _share()}, classes=_NO_CLASSES
+        ),
     }
 )
 """By the name of the parameters in the contract."""

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import enum
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from detector.domain.detections import ObjectClass
-from detector.domain.encounters import SIZES, Footprint, VisitedGround, time_to_collision
+from detector.domain.encounters import SIZES, Footprint, VisitedGround, reach, time_to_collision
 from detector.domain.rules import ClassFilter, Firing, require_calibration
 from detector.domain.trails import MAXIMUM_SPEED_ERROR
 
@@ -233,11 +233,11 @@ class NearMiss:
         length, width = SIZES[presence.object_class]
         ahead = self._ahead.get(presence.track, away)
         near_side = movement.at(time - WINDOW_SECONDS / 2)
-        footprint = Footprint(near_side, ahead, length / 2, width / 2, movement.velocity)
         # The lower side of a box is the near side of what is in it: the middle lies behind it.
-        behind = footprint.reach(away)
+        behind = reach(ahead, length / 2, width / 2, away)
         centre = (near_side[0] + behind * away[0], near_side[1] + behind * away[1])
-        return _RoadUser(presence.track, motor, moving, replace(footprint, centre=centre))
+        footprint = Footprint(centre, ahead, length / 2, width / 2, movement.velocity)
+        return _RoadUser(presence.track, motor, moving, footprint)
 
     def _away(self, known: Sequence[Presence], scene: Scene) -> list[Point]:
         """For each, the direction on the ground that leads up the picture, away from the camera; unit vectors."""

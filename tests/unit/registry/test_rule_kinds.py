@@ -204,3 +204,39 @@ def _comment_of_kind(kind: str) -> str:
     found = re.search(rf"// ([^\n]+)\n    \w+ {kind} = \d+;", text)
     assert found is not None
     return found[1]
+
+
+PERSON, CAR, BICYCLE, LUGGAGE = 1, 3, 2, 9
+
+
+@pytest.mark.parametrize(
+    ("kind", "classes", "fragment"),
+    [
+        ("wrong_way", [CAR, PERSON], "not PERSON"),
+        ("stopped_vehicle", [LUGGAGE], "not LUGGAGE"),
+        ("slow_traffic", [PERSON], "not PERSON"),
+        ("pedestrian_on_carriageway", [CAR], "not CAR"),
+        ("person_down", [CAR], "not CAR"),
+        ("abandoned_object", [PERSON], "not PERSON"),
+        ("near_miss", [PERSON, BICYCLE], "at least one of"),
+        ("flooding", [CAR], "looks at the picture itself"),
+    ],
+)
+def test_a_class_filter_with_which_a_rule_would_never_speak_is_refused(
+    kind: str, classes: list[int], fragment: str
+) -> None:
+    assert fragment in told(rule(kind, classes=classes))["rule.classes"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "classes"),
+    [
+        ("wrong_way", [CAR, BICYCLE]),
+        ("near_miss", [CAR, PERSON]),
+        ("loitering", [CAR]),
+        ("person_down", [PERSON]),
+        ("flooding", []),
+    ],
+)
+def test_a_class_filter_that_fits_its_kind_is_taken(kind: str, classes: list[int]) -> None:
+    assert told(rule(kind, classes=classes)) == {}
