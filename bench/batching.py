@@ -58,18 +58,17 @@ class Tally:
     """What happened to the frames of one optic.
 
     Attributes:
-        sent: how many there were,
-        before: of them before every optic took part: who comes first has the model to itself.
-        answered: of all.
-        analysed: of those after that.
+        sent: how many there were.
+        answered: of them.
+        waits: from the arrival of each analysed frame to its verdict, seconds, as the detector says; without those
+            before every optic took part: who comes first has the model to itself.
+        before: how many were sent before that.
     """
 
     sent: int = 0
-    before: int = 0
     answered: int = 0
-    analysed: int = 0
     waits: list[float] = field(default_factory=list)
-    """From the arrival of each analysed frame to its verdict, seconds, as the detector says."""
+    before: int = 0
 
 
 def measure(video: Path, seconds: float) -> list[Result]:
@@ -173,7 +172,7 @@ async def _load(taken: Sequence[Picture], seconds: float) -> list[Result]:
     tallies = [Tally() for _ in range(OPTICS)]
     async with _service() as (stub, process):
         watching = asyncio.create_task(_watch_memory(process))
-        race = _Race(asyncio.Barrier(OPTICS), seconds)
+        race = _Race(seconds)
         await asyncio.gather(*(_live(stub, number, tally, small, race) for number, tally in enumerate(tallies)))
         watching.cancel()
         memory = (await asyncio.gather(watching, return_exceptions=True))[0]
@@ -200,14 +199,25 @@ class _Race:
     """All optics against each other.
 
     Attributes:
-        start: reached by each once it was answered.
-        seconds: from the start to the end.
-        end: on the monotonic clock; infinite before the start.
+        seconds: from the moment when all take part to the end.
+        entered: how many take part: those that were answered.
+        end: on the monotonic clock; infinite before all take part.
     """
 
-    start: asyncio.Barrier
     seconds: float
+    entered: int = 0
     end: float = float("inf")
+
+    @property
+    def runs(self) -> bool:
+        """Whether all take part."""
+        return self.entered == OPTICS
+
+    def enter(self) -> None:
+        """One more takes part."""
+        self.entered += 1
+        if self.runs:
+            self.end = time.monotonic() + self.seconds
 
 
 async def _live(stub: Any, number: int, tally: Tally, taken: Sequence[Picture], race: _Race) -> None:
@@ -236,10 +246,10 @@ async def _read(call: Any, tally: Tally, race: _Race) -> None:
     async for verdict in call:
         tally.answered += 1
         if tally.answered == 1:
-            await race.start.wait()
-            race.end, tally.before = min(race.end, time.monotonic() + race.seconds), tally.sent
-        if verdict.outcome == detection.Verdict.OUTCOME_ANALYSED and verdict.sequence > tally.before > 0:
-            tally.analysed += 1
+            race.enter()
+        if not race.runs:
+            tally.before = tally.sent
+        elif verdict.outcome == detection.Verdict.OUTCOME_ANALYSED and verdict.sequence > tally.before:
             tally.waits.append(verdict.elapsed.ToNanoseconds() / 1e9)
 
 
@@ -254,7 +264,7 @@ async def _watch_memory(process: psutil.Process) -> list[int]:
 
 
 def _judge(tallies: Sequence[Tally], memory: Sequence[int]) -> list[Result]:
-    shares = [tally.analysed / max(1, tally.sent - tally.before) for tally in tallies]
+    shares = [len(tally.waits) / max(1, tally.sent - tally.before) for tally in tallies]
     waits = [wait for tally in tallies for wait in tally.waits]
     sent, answered = sum(tally.sent for tally in tallies), sum(tally.answered for tally in tallies)
     p50, p99 = np.percentile(waits, [50, 99]) if waits else (float("inf"),) * 2
