@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import ItemsView, Sequence
 
 
 class Rows:
@@ -20,9 +20,9 @@ class Rows:
         self.size = 0
         """How many rows were ever in use at once."""
 
-    def row(self, track: int) -> int | None:
-        """The row of a track; None: it has none."""
-        return self._rows.get(track)
+    def items(self) -> ItemsView[int, int]:
+        """Every track with its row."""
+        return self._rows.items()
 
     def take(self, tracks: Sequence[int]) -> npt.NDArray[np.intp]:
         """The rows of some tracks; who has none gets one."""

@@ -126,49 +126,37 @@ class _Places:
         self.variance[rows, self.column] = variance
 
 
-class _Fit:
-    """The straight line through the places of every track within a window; a list by row of each figure."""
+def _fitted(places: _Places, window: float) -> tuple[list[bool], list[list[float]]]:
+    """The straight line through the places of every track within a window.
 
-    def __init__(self, places: _Places, window: float) -> None:
-        now = float(places.times[places.column])
-        columns = np.flatnonzero(now - places.times <= window + _ROUNDING_SECONDS)
-        times = places.times[columns] - now
-        seen = places.seen[:, columns]
-        number, sum_times, sum_squares = (seen @ np.stack([np.ones_like(times), times, times**2], axis=1)).T
-        counted = np.maximum(number, 1.0)
-        mean_time = sum_times / counted
-        spread = sum_squares - counted * mean_time**2
-        divisor = np.where(spread > 0.0, spread, math.inf)
-        scatter = np.zeros(len(seen))
-        lines = []
-        for axis, values in enumerate((places.east[:, columns], places.north[:, columns])):
-            total, product = (values @ np.stack([np.ones_like(times), times], axis=1)).T
-            slope = (product - mean_time * total) / divisor
-            mean = total / counted
-            scatter += (values**2).sum(axis=1) - counted * mean**2 - spread * slope**2
-            lines += [places.origins[:, axis] + mean - mean_time * slope, slope]
-        expected = places.variance[:, columns].sum(axis=1) / counted
-        # Two coordinates, each with two unknowns.
-        variance = np.maximum(np.maximum(scatter, 0.0) / np.maximum(2 * number - 4, 1), expected)
-        first = (seen * times).min(axis=1)
-        known = (number >= _FEWEST) & (-first >= COVERED_SHARE * window) & (places.seen[:, places.column] > 0.0)
-        self.now = now
-        self.known: list[bool] = known.tolist()
-        self.columns: list[list[float]] = np.stack(
-            [*lines, np.hypot(lines[1], lines[3]), np.sqrt(variance / divisor), now + first], axis=1
-        ).tolist()
-        self._movements: dict[int, Movement] = {}
-
-    def movement(self, row: int) -> Movement | None:
-        """Of the track of a row; None: not seen for long enough."""
-        if row >= len(self.known) or not self.known[row]:
-            return None
-        found = self._movements.get(row)
-        if found is None:
-            east, speed_east, north, speed_north, speed, error, start = self.columns[row]
-            found = Movement((east, north), (speed_east, speed_north), speed, error, start, self.now)
-            self._movements[row] = found
-        return found
+    Returns:
+        By row: whether a movement is known; and east, its speed, north, its speed, the speed of both, its error, and
+        when the first place was.
+    """
+    now = float(places.times[places.column])
+    columns = np.flatnonzero(now - places.times <= window + _ROUNDING_SECONDS)
+    times = places.times[columns] - now
+    seen = places.seen[:, columns]
+    number, sum_times, sum_squares = (seen @ np.stack([np.ones_like(times), times, times**2], axis=1)).T
+    counted = np.maximum(number, 1.0)
+    mean_time = sum_times / counted
+    spread = sum_squares - counted * mean_time**2
+    divisor = np.where(spread > 0.0, spread, math.inf)
+    scatter = np.zeros(len(seen))
+    lines = []
+    for axis, values in enumerate((places.east[:, columns], places.north[:, columns])):
+        total, product = (values @ np.stack([np.ones_like(times), times], axis=1)).T
+        slope = (product - mean_time * total) / divisor
+        mean = total / counted
+        scatter += (values**2).sum(axis=1) - counted * mean**2 - spread * slope**2
+        lines += [places.origins[:, axis] + mean - mean_time * slope, slope]
+    expected = places.variance[:, columns].sum(axis=1) / counted
+    # Two coordinates, each with two unknowns.
+    variance = np.maximum(np.maximum(scatter, 0.0) / np.maximum(2 * number - 4, 1), expected)
+    first = (seen * times).min(axis=1)
+    known = (number >= _FEWEST) & (-first >= COVERED_SHARE * window) & (places.seen[:, places.column] > 0.0)
+    figures = np.stack([*lines, np.hypot(lines[1], lines[3]), np.sqrt(variance / divisor), now + first], axis=1)
+    return known.tolist(), figures.tolist()
 
 
 class Trails:
@@ -182,17 +170,20 @@ class Trails:
         self._calibration = calibration
         self._rows = Rows()
         self._places = _Places()
-        self._fits: dict[float, _Fit] = {}
+        self._movements: dict[float, dict[int, Movement]] = {}
 
     def step(self, scene: Scene) -> None:
         """Take one analysed frame; what ended with it is forgotten. A clock that was set back begins anew."""
         last = float(self._places.times[self._places.column])
         if scene.time < last:
             self._rows, self._places, last = Rows(), _Places(), -math.inf
-            self._fits.clear()
+            self._movements.clear()
         if scene.time - last >= STEP_SECONDS - _ROUNDING_SECONDS:
             self._append(scene)
         self._places.forget(self._rows.drop(scene.ended))
+        for movements in self._movements.values():
+            for track in scene.ended:
+                movements.pop(track, None)
 
     def movement(self, track: int, window: float) -> Movement | None:
         """How an object moved over the last so many seconds; None: not seen for long enough, or not just now.
@@ -201,16 +192,25 @@ class Trails:
             track: its id.
             window: seconds, LONGEST_WINDOW_SECONDS at most.
         """
-        row = self._rows.row(track)
-        if row is None:
-            return None
-        fit = self._fits.get(window)
-        if fit is None:
-            fit = self._fits[window] = _Fit(self._places, window)
-        return fit.movement(row)
+        movements = self._movements.get(window)
+        if movements is None:
+            movements = self._movements[window] = self._measure(window)
+        return movements.get(track)
+
+    def _measure(self, window: float) -> dict[int, Movement]:
+        if not len(self._places.seen):
+            return {}
+        known, figures = _fitted(self._places, window)
+        now = float(self._places.times[self._places.column])
+        found: dict[int, Movement] = {}
+        for track, row in self._rows.items():
+            if row < len(known) and known[row]:
+                east, speed_east, north, speed_north, speed, error, start = figures[row]
+                found[track] = Movement((east, north), (speed_east, speed_north), speed, error, start, now)
+        return found
 
     def _append(self, scene: Scene) -> None:
-        self._fits.clear()
+        self._movements.clear()
         ground, feet = scene.ground, scene.feet
         size = np.array([scene.width, scene.height], dtype=np.float64)
         # The error is that of both axes together; a direction of travel sees half of its variance.
