@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from argo.registry.v1 import lease_service_pb2, scene_pb2
 from mesh.local.commands.media_mesh import media_mesh, threads_option
 from mesh.local.commands.progress import frame_progress
 from mesh.local.errors import LocalError
@@ -71,12 +72,19 @@ class RedactReport:
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.argument("target", metavar="OUT.mp4", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--report", type=click.Path(path_type=Path, dir_okay=False), help="Write a JSON report there.")
+@click.option(
+    "--style",
+    type=click.Choice(["silhouette", "box"]),
+    default="silhouette",
+    show_default=True,
+    help="How people and things are hidden: as coarse shapes that keep posture and motion readable, or as rectangles.",
+)
 @threads_option
-def redact(source: Path, target: Path, report: Path | None, threads: int | None) -> None:
+def redact(source: Path, target: Path, report: Path | None, style: str, threads: int | None) -> None:
     """Mask every frame of the video IN and write OUT.mp4, as fast as it goes. Sound and metadata are left behind."""
     if source.resolve() == target.resolve():
         raise click.BadParameter("must be another file than IN", param_hint="OUT.mp4")
-    result = run(lambda: _redact(source, target, report, threads))
+    result = run(lambda: _redact(source, target, report, wanted(style), threads))
     if result is None:
         raise click.exceptions.Exit(130)
     OUT.print(
@@ -87,7 +95,16 @@ def redact(source: Path, target: Path, report: Path | None, threads: int | None)
     )
 
 
-async def _redact(source: Path, target: Path, report_file: Path | None, threads: int | None) -> RedactReport:
+def wanted(style: str) -> Wanted:
+    """Masked pictures in this style; ``silhouette`` or ``box``."""
+    styles = {"silhouette": scene_pb2.Policy.MASKING_STYLE_SILHOUETTE, "box": scene_pb2.Policy.MASKING_STYLE_BOX}
+    policy = scene_pb2.Policy(masking_style=styles[style])
+    return Wanted(video=True, configuration=lease_service_pb2.OpticConfiguration(policy=policy))
+
+
+async def _redact(
+    source: Path, target: Path, report_file: Path | None, what: Wanted, threads: int | None
+) -> RedactReport:
     if report_file is not None:
         check_writable(report_file)
     report = RedactReport()
@@ -99,7 +116,7 @@ async def _redact(source: Path, target: Path, report_file: Path | None, threads:
             started = time.monotonic()
             with frame_progress() as progress:
                 task = progress.add_task("masking", total=file.frames or None)
-                async for response in process(channel, file, Wanted(video=True)):
+                async for response in process(channel, file, what):
                     report.add(response)
                     writer.write(response.masked, file.time_of_next_frame(response.presentation_timestamp))
                     progress.advance(task)

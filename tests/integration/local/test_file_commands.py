@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import av
+import numpy as np
 import psutil
 import pytest
 
@@ -50,6 +51,37 @@ def test_redact_writes_every_frame_masked_at_its_time(video: Path, tmp_path: Pat
     assert (report["unmasked_frames_out"], report["broken_packets"]) == (0, 0)
     assert 0 < report["masked_fraction"] <= 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.mp4", "report.json"]
+
+
+def test_redact_leaves_sound_and_metadata_behind_and_takes_a_style(tmp_path: Path) -> None:
+    source = with_sound_and_metadata(tmp_path / "in.mp4")
+
+    with _start("redact", source, "out.mp4", "--style", "box", folder=tmp_path) as process:
+        _, problems = process.communicate(timeout=120)
+
+    assert process.returncode == 0, problems
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        assert [stream.type for stream in container.streams] == ["video"]
+        said = {**container.metadata, **container.streams.video[0].metadata}
+    assert not {"title", "comment", "location", "creation_time", "artist"} & said.keys()
+    assert b"Rossi" not in (tmp_path / "out.mp4").read_bytes()
+
+
+def with_sound_and_metadata(path: Path) -> Path:
+    with av.open(str(path), "w") as container:
+        container.metadata.update(title="Via Po", artist="Rossi", comment="Rossi", creation_time="2026-01-01T00:00:00Z")
+        video = container.add_stream("libx264", rate=10)
+        video.width, video.height, video.pix_fmt = 160, 120, "yuv420p"
+        sound = container.add_stream("aac", rate=16_000, layout="mono")
+        for number in range(10):
+            picture = av.VideoFrame.from_ndarray(np.full((120, 160, 3), 20 * number, np.uint8), format="rgb24")
+            container.mux(video.encode(picture))
+            samples = av.AudioFrame.from_ndarray(np.zeros((1, 1600), np.float32), format="fltp", layout="mono")
+            samples.sample_rate = 16_000
+            container.mux(sound.encode(samples))
+        container.mux(video.encode(None))
+        container.mux(sound.encode(None))
+    return path
 
 
 def test_track_writes_rows_of_the_format(video: Path, tmp_path: Path) -> None:
