@@ -91,9 +91,10 @@ class Coasting:
             return np.zeros(len(self._seen), np.bool_)
         shared = overlaps(self._boxes, fresh.boxes)
         replaced: npt.NDArray[np.bool_] = shared.max(axis=1) >= self.rules.same_object
-        alike = np.where(self._classes[:, None] == fresh.classes[None, :], shared, 0.0)
-        before, after = linear_sum_assignment(alike, maximize=True)
-        replaced[before[alike[before, after] > self.rules.followed]] = True
+        if not replaced.all():
+            alike = np.where(self._classes[:, None] == fresh.classes[None, :], shared, 0.0)
+            before, after = linear_sum_assignment(alike, maximize=True)
+            replaced[before[alike[before, after] > self.rules.followed]] = True
         return replaced
 
 

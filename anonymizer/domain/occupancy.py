@@ -52,7 +52,7 @@ def occupancy_of(grid: Grid, verdict: Verdict, shapes: Cells) -> Occupancy:
         verdict: of this very frame.
         shapes: the cells that differ from the plate or move.
     """
-    covered, suspected, confirmed, parked, explained = (np.zeros(grid.shape, np.bool_) for _ in range(5))
+    covered, suspected, confirmed, parked, explained = np.zeros((5, *grid.shape), np.bool_)
     is_vehicle = are_vehicles(verdict.classes)
     is_sure = (verdict.scores >= CONFIDENT) & ~is_vehicle
     wide = widened(verdict.boxes, np.where(is_sure, LEARNING_MARGIN, 0.0))

@@ -30,6 +30,10 @@ as one pixel row of the rim enters the cell."""
 STILL: Final = Sensitivity(mean=7, outlier=18, outlier_share=3 / 64, chroma=5, light=16)
 """A cell that is being learned has not moved. Stricter, because somebody who stands sways by about a pixel."""
 _SUBSAMPLING: Final = 4
+FIDGET_TICKS: Final = 2
+"""How often evidence is taken between two looks for fidgets: nobody sways faster than twice a second."""
+ACCEPT_TICKS: Final = 4
+"""How often evidence is taken between two additions to the plate: nobody minds half a second of more fill."""
 
 Image = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 
@@ -59,8 +63,10 @@ class Plate:
         self.known: Cells = np.zeros(grid.shape, np.bool_)
         self._plate = Look.at(grid, _grey(grid))
         self._snapshot = Look.at(grid, _grey(grid))
+        self._moving: Cells = np.zeros(grid.shape, np.bool_)
         self._average = tuple(plane.astype(np.float32) for plane in _each(_grey(grid)))
         self._evidence = Evidence(grid, self.rules)
+        self._ticks = 0
         self._last_tick = -np.inf
         self._last_verdict = -np.inf
         self._last_frame = np.inf
@@ -75,9 +81,11 @@ class Plate:
         """Known cells in which the picture is not the plate."""
         return self.known & comparison.differing(self.grid, live, self._plate, UNCHANGED)
 
-    def moving(self, live: Look) -> Cells:
-        """Cells that differ from how they looked when their wait began."""
-        return comparison.differing(self.grid, live, self._snapshot, STILL)
+    def moving(self, live: Look, now: float) -> Cells:
+        """Cells that differ from how they looked when their wait began; looked at as often as evidence is taken."""
+        if not 0 <= now - self._last_tick < self.rules.tick_seconds * 0.99:
+            self._moving = comparison.differing(self.grid, live, self._snapshot, STILL)
+        return self._moving
 
     def evenly_lit(self, live: Look) -> Cells:
         """Cells in which the picture is the plate, or grey where there is none, in another light."""
@@ -110,12 +118,16 @@ class Plate:
             elapsed = 0.0
         self._last_tick = now
         self._look_anew(live, *self._evidence.weigh_motion(motion.moving, occupancy, elapsed, now))
-        self._evidence.weigh_fidgets(self._fidgeting(live), motion.moving, occupancy, elapsed, now)
+        self._ticks += 1
+        if self._ticks % FIDGET_TICKS == 0:
+            seconds = FIDGET_TICKS * elapsed
+            self._evidence.weigh_fidgets(self._fidgeting(live), motion.moving, occupancy, seconds, now)
         self._evidence.restart(self.known & ~motion.changed)
         is_new = self._is_new_picture(live.planes)
         undisturbed = self._evidence.weigh_quiet(occupancy, elapsed, is_new_picture=is_new)
         self._average_in(live.planes, undisturbed & ~(self.known & ~motion.changed))
-        self._accept(now)
+        if self._ticks % ACCEPT_TICKS == 0:
+            self._accept(now)
 
     def _take_verdict(self, occupancy: Occupancy, motion: Motion, now: float) -> None:
         if not 0 <= now - self._last_verdict <= self.rules.verdict_gap_seconds:

@@ -103,7 +103,7 @@ class Redactor:
         state = self._stability.update(plate.known, changed, frame.captured)
         if state is State.LOST:
             plate.forget()
-        motion = Motion(changed, plate.moving(live))
+        motion = Motion(changed, plate.moving(live, frame.captured))
         shapes = changed | (motion.moving & ~plate.known)
         occupancy = None if bound is None else occupancy_of(plate.grid, bound, shapes)
         if state in (State.SETTLED, State.LOST):

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from anonymizer.domain.coasting import Areas
 from anonymizer.domain.frame import Plane, Planes
 from anonymizer.domain.grid import CELL, Cells, Grid, Levels, closed, slices
-from anonymizer.domain.verdict import ObjectClass, known_class
+from anonymizer.domain.verdict import ObjectClass, known_classes
 
 PLATE: Final = 0
 """Not filled: the plate is shown."""
@@ -57,6 +57,7 @@ def surroundings_of(object_class: ObjectClass) -> int:
 def _palette() -> npt.NDArray[np.uint8]:
     """256 x 3: luma, Cb, Cr of each fill."""
     palette = np.full((256, 3), 128, np.uint8)
+    palette[PLATE, 0] = 0  # no fill is as dark, see `paint`
     palette[PRIVACY] = (16, 128, 128)
     palette[UNKNOWN] = (48, 128, 128)
     palette[CHANGED] = palette[VEILED] = (190, 70, 150)
@@ -101,7 +102,7 @@ def draw(
     inner = fill.copy()
     outlines = slices(grid.spans(areas.outlines, side=_CHROMA))
     insides = slices(grid.spans(areas.boxes, side=_CHROMA))
-    codes = [silhouette_of(known_class(number)) for number in areas.classes.tolist()]
+    codes = (_FIRST_CLASS + 2 * known_classes(areas.classes)).tolist()
     for index in np.argsort(areas.classes == ObjectClass.PERSON, kind="stable").tolist():
         fill[outlines[index]] = codes[index] if boxes else codes[index] + 1
         inner[insides[index]] = codes[index]
@@ -122,12 +123,13 @@ def _hatch(fill: Levels) -> None:
 
 def paint(plate: Planes, fill: Levels) -> Planes:
     """The plate with everything that is filled in its solid colour; new arrays of the plate's size."""
-    mask = _plane(cv2.threshold(fill, PLATE, 255, cv2.THRESH_BINARY)[1])
     luma, blue, red = (_plane(cv2.LUT(fill, column)) for column in _COLUMNS)
     painted = Planes(plate.luma.copy(), plate.blue.copy(), plate.red.copy())
-    cv2.copyTo(_doubled(luma), _doubled(mask), painted.luma)
-    cv2.copyTo(blue, mask, painted.blue)
-    cv2.copyTo(red, mask, painted.red)
+    # What is not filled is 0 in both the fills and their luma: each is its own mask.
+    doubled = _doubled(luma)
+    cv2.copyTo(doubled, doubled, painted.luma)
+    cv2.copyTo(blue, fill, painted.blue)
+    cv2.copyTo(red, fill, painted.red)
     return painted
 
 

@@ -87,17 +87,17 @@ class Verdict:
         return self.sequence == sequence and self.is_sound
 
 
+_HIGHEST: Final = max(ObjectClass)
+_IS_VEHICLE: Final = np.array([ObjectClass(number) in VEHICLES for number in range(_HIGHEST + 1)])
+
+
 def are_vehicles(classes: npt.NDArray[np.int16]) -> npt.NDArray[np.bool_]:
     """Which of these numbers stand for vehicles in whose boxes nobody is looked for."""
-    vehicles = np.zeros(len(classes), np.bool_)
-    for each in VEHICLES:
-        vehicles |= classes == each
+    vehicles: npt.NDArray[np.bool_] = _IS_VEHICLE[known_classes(classes)]
     return vehicles
 
 
-def known_class(number: int) -> ObjectClass:
-    """The class of this number; UNSPECIFIED for one that is not on the list."""
-    try:
-        return ObjectClass(number)
-    except ValueError:
-        return ObjectClass.UNSPECIFIED
+def known_classes(numbers: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
+    """The same numbers; UNSPECIFIED for those that are not on the list."""
+    is_known = (numbers >= 0) & (numbers <= _HIGHEST)
+    return np.where(is_known, numbers, np.int16(ObjectClass.UNSPECIFIED)).astype(np.int16)
