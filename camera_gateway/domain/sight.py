@@ -41,7 +41,7 @@ FOG_SHARE: Final = 0.4
 SAME_SCENE: Final = 0.5
 """Below this likeness (see `_likeness`) a picture shows another scene. Measured: unchanged scenes with people, cars and
 noise 0.8 and more, a camera turned by a twentieth of its view 0.2 to 0.5, turned away 0."""
-LEARNED_AFTER: Final = 7
+LEARNED_AFTER: Final = 5
 """Looks after which something is usual."""
 INTERRUPTED_AFTER: Final = 3 * PERIOD
 """Seconds without a look after which nothing is known of the time between."""

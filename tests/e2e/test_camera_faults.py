@@ -55,11 +55,11 @@ LOST |= {
 """The same of cameras that send Motion JPEG."""
 
 IMPAIRED = {
-    "freeze": (["after 4 for 38 freeze"], HealthReport.IMPAIRMENT_FROZEN),
+    "freeze": (["after 4 for 52 freeze"], HealthReport.IMPAIRMENT_FROZEN),
     "black": (["after 8 for 14 black"], HealthReport.IMPAIRMENT_IMAGE_TOO_DARK),
     "bright": (["after 8 for 14 bright"], HealthReport.IMPAIRMENT_IMAGE_TOO_BRIGHT),
     "blur": (["after 32 for 16 blur"], HealthReport.IMPAIRMENT_IMAGE_TOO_BLURRY),
-    "fog": (["after 32 for 20 fog"], HealthReport.IMPAIRMENT_LOW_VISIBILITY),
+    "fog": (["after 32 for 26 fog"], HealthReport.IMPAIRMENT_LOW_VISIBILITY),
     "scene-change": (["after 32 for 16 scene-change"], HealthReport.IMPAIRMENT_GLOBAL_SCENE_CHANGE),
     "clock-jump": (
         ["after 4 clock-jump seconds=90", "after 26 clock-jump seconds=-90"],

@@ -52,7 +52,7 @@ def write_street(path: Path, seconds: int = 8, rate: int = 5) -> Path:
 async def test_each_fault_ends_in_the_named_impairment_and_heals(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # The scene is learned in a quarter of the time; the durations of the modes stay.
+    # The scene is learned in a tenth of the time; the durations of the modes stay.
     monkeypatch.setattr(sight, "PERIOD", 0.5)
     clip = write_street(tmp_path / "street.mp4")
     script = "; ".join(f"optic {number} at 20 for 45 {fault}" for number, fault in enumerate(FAULTS, 1))
