@@ -45,6 +45,7 @@ async def compose(application: lifecycle.Application[AlertingSettings]) -> None:
     application.spawn("observations", parts.consumers.consume_observations(bus))
     application.spawn("health", parts.consumers.consume_health(bus))
     application.spawn("postman", parts.alarms.postman().run(parts.signal))
+    application.spawn("alarm-load", parts.alarms.quality.run(settings.erasure_seconds))
     application.spawn("timekeeper", parts.alarms.timekeeper.run(settings.due_seconds))
     for name, task in parts.flows.tasks(bus, registry).items():
         application.spawn(name, task)

@@ -13,9 +13,11 @@ from alerting.domain.neighbourhood import Neighbourhood
 from alerting.duty import Duty
 from alerting.metrics import Metrics
 from alerting.postman import Postman, Round, Timing
+from alerting.quality import Quality
 from alerting.records import Records
 from alerting.service.alerts import AlertServicer
 from alerting.service.dispatches import DispatchServicer
+from alerting.service.quality import AlarmQualityServicer
 from alerting.service.shifts import ShiftServicer
 from alerting.settings import AlertingSettings
 from alerting.shelves import Shelves
@@ -23,12 +25,18 @@ from alerting.signals import ChangeSignal
 from alerting.store.alerts import AlertStore
 from alerting.store.database import Database
 from alerting.store.dispatches import DispatchStore, Outbox
+from alerting.store.quality import QualityStore
 from alerting.store.shelvings import ShelvingStore
 from alerting.store.shifts import ShiftStore
 from alerting.store.timekeeping import TimekeepingStore
 from alerting.timekeeper import Timekeeper
 from alerting.webhooks import WebhookClient, read_webhooks
-from argo.alerting.v1 import alert_service_pb2_grpc, dispatch_service_pb2_grpc, shift_service_pb2_grpc
+from argo.alerting.v1 import (
+    alarm_quality_service_pb2_grpc,
+    alert_service_pb2_grpc,
+    dispatch_service_pb2_grpc,
+    shift_service_pb2_grpc,
+)
 from mesh.rpc.server import GrpcServer
 
 _LEASE_MARGIN_SECONDS = 10.0
@@ -67,6 +75,7 @@ class AlarmParts:
             TimekeepingStore(database), records, metrics, patience=settings.patience, clock=clock
         )
 
+        self.quality = Quality(QualityStore(database), records, metrics.alarm, clock)
         self._database = database
         self._records = records
         self._settings = settings
@@ -96,6 +105,11 @@ class AlarmParts:
             alert_service_pb2_grpc.add_AlertServiceServicer_to_server,
             AlertServicer(self.desk, self.shelves, self._metrics),
             "argo.alerting.v1.AlertService",
+        )
+        server.add(
+            alarm_quality_service_pb2_grpc.add_AlarmQualityServiceServicer_to_server,
+            AlarmQualityServicer(self.quality),
+            "argo.alerting.v1.AlarmQualityService",
         )
         server.add(
             dispatch_service_pb2_grpc.add_DispatchServiceServicer_to_server,

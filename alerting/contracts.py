@@ -315,6 +315,15 @@ def identifier(name: str, collection: str) -> str:
     return match[1]
 
 
+def event_id(value: str) -> uuid.UUID:
+    """The id of an event.
+
+    Raises:
+        InvalidArgument: it is not a UUID.
+    """
+    return _uuid(value, "event_id")
+
+
 def request_id(value: str) -> uuid.UUID | None:
     """A request id (AIP-155); none when it is empty.
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from alerting.domain.alerts import State
+from alerting.domain.quality import Load
 
 _LATENCY_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 300.0)
 
@@ -39,12 +40,36 @@ class AlarmMetrics:
             ["recipient", "outcome"],
             registry=registry,
         )
+        self.rate = Gauge(
+            "argo_alerting_alarms_per_operator",
+            "Alarms per operator and ten minutes: in the last ten minutes, and on average over a day.",
+            ["over"],
+            registry=registry,
+        )
+        self.stale = Gauge(
+            "argo_alerting_stale_alarms", "Alarms that are open for longer than a day.", registry=registry
+        )
+        self.acknowledgement = Gauge(
+            "argo_alerting_acknowledgement_seconds",
+            "From raising to acknowledgement, over a day.",
+            ["quantile"],
+            registry=registry,
+        )
         self.undelivered = Gauge(
             "argo_alerting_dispatches_undelivered",
             "Dispatches that a webhook has refused so far.",
             ["recipient"],
             registry=registry,
         )
+
+    def show_load(self, load: Load) -> None:
+        """Shows what the operators have to bear."""
+        self.rate.labels("10m").set(load.current_rate)
+        self.rate.labels("1d").set(load.rate)
+        self.stale.set(load.stale)
+        if load.acknowledgement is not None:
+            for quantile, time in zip(("0.5", "0.95"), load.acknowledgement, strict=True):
+                self.acknowledgement.labels(quantile).set(time.total_seconds())
 
 
 class KeepingMetrics:

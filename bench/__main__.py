@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import (
+    alarms,
     audit,
     batching,
     gateway,
@@ -40,6 +41,7 @@ PARTS: Mapping[str, Callable[[Path, float | None], list[Result]]] = {
     "models": lambda video, _seconds: models.measure(video),
     "tracking": lambda video, _seconds: tracking.measure(video),
     "search": lambda _video, _seconds: search.measure(),
+    "alarms": lambda _video, seconds: alarms.measure(seconds or alarms.KILLING_SECONDS),
     "audit": lambda _video, _seconds: audit.measure(),
     "gateway": lambda video, _seconds: gateway.measure(video),
     "outage": lambda video, seconds: gateway.measure_outage(video, seconds or gateway.OUTAGE_SECONDS),

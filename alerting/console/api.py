@@ -7,7 +7,7 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import aclosing
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -17,6 +17,7 @@ from aiohttp import web
 from alerting import contracts
 from alerting.clients import LiveViewClient
 from alerting.console.board import Board
+from alerting.console.body import read_body, text
 from alerting.console.gate import SESSION, describe_error
 from alerting.console.presentation import alert_json, row_json
 from alerting.console.sessions import Sessions
@@ -42,7 +43,8 @@ PURPOSES: Mapping[str, str] = MappingProxyType(
 )
 """What somebody may watch for; the words go on record."""
 
-_REASON_REQUIRED = (Act.DISPATCH, Act.CLOSE)
+_REASON_REQUIRED = (Act.DISPATCH, Act.CLOSE, Act.SHELVE, Act.UNSHELVE, Act.HAND_OVER)
+_LONGEST_MINUTES = 7 * 24 * 60
 
 
 class Api:
@@ -102,8 +104,8 @@ class Api:
         return response
 
     async def act(self, request: web.Request) -> web.Response:
-        """Moves an alert: acknowledge, verify, dispatch, close."""
-        body = await _body(request)
+        """Moves an alert as people may; what time, events and authorities do has no route."""
+        body = await read_body(request)
         act = Act(request.path.rpartition("/")[2])
         answers: list[Alert] = []
 
@@ -115,7 +117,7 @@ class Api:
         asked = Request(
             contracts.alert_id(f"alerts/{request.match_info['alert']}"),
             step,
-            contracts.request_id(_text(body, "requestId")),
+            contracts.request_id(text(body, "requestId")),
         )
         await self._desk.act(asked, respond)
         # A repeated request changed nothing: the page has the alert from its stream.
@@ -123,9 +125,9 @@ class Api:
 
     async def create_viewing(self, request: web.Request) -> web.Response:
         """A permission to watch an optic live; on record before it is asked for."""
-        body = await _body(request)
-        optic = contracts.optic_name(_text(body, "optic"))
-        reason, actor = _purpose(_text(body, "purpose")), current_identity().path
+        body = await read_body(request)
+        optic = contracts.optic_name(text(body, "optic"))
+        reason, actor = _purpose(text(body, "purpose")), current_identity().path
         record = await self._records.reading(Audience(actor), f"{optic}, live view", reason)
         viewing = await self._live_view.create_viewing(optic, actor, reason, str(record.sequence))
         log.info("viewing.permitted", optic=optic, audit_entry=record.sequence)
@@ -152,23 +154,6 @@ def _sse(change: Change) -> bytes:
     return f"id: {change.position.token}\nevent: {kind}\ndata: {data}\n\n".encode()
 
 
-async def _body(request: web.Request) -> dict[str, Any]:
-    try:
-        body = await request.json()
-    except ValueError:
-        raise invalid("body", "must be JSON") from None
-    if not isinstance(body, dict):
-        raise invalid("body", "must be a JSON object")
-    return body
-
-
-def _text(body: dict[str, Any], field: str) -> str:
-    value = body.get(field, "")
-    if not isinstance(value, str):
-        raise invalid(field, "must be a text")
-    return value
-
-
 def _purpose(key: str) -> str:
     if key not in PURPOSES:
         raise invalid("purpose", "is required: every look is on record with what it is for")
@@ -179,17 +164,27 @@ def _step(act: Act, actor: str, body: dict[str, Any]) -> Step:
     assessment = Assessment.NONE
     if act is Act.VERIFY:
         try:
-            assessment = Assessment[_text(body, "assessment").upper()]
+            assessment = Assessment[text(body, "assessment").upper()]
         except KeyError:
             raise invalid("assessment", "must be true, false or cannot_tell") from None
         if assessment is Assessment.NONE:
             raise invalid("assessment", "must be true, false or cannot_tell")
-    recipient = contracts.recipient_name(f"authorities/{_text(body, 'recipient')}") if act is Act.DISPATCH else ""
+    owner = contracts.person(text(body, "owner"), "owner") if act is Act.HAND_OVER else ""
+    recipient = contracts.recipient_name(f"authorities/{text(body, 'recipient')}") if act is Act.DISPATCH else ""
     return Step(
         act=act,
         actor=actor,
-        reason=contracts.text_of(_text(body, "reason"), "reason", required=act in _REASON_REQUIRED),
-        etag=_text(body, "etag"),
+        reason=contracts.text_of(text(body, "reason"), "reason", required=act in _REASON_REQUIRED),
+        etag=text(body, "etag"),
         assessment=assessment,
         recipient=recipient,
+        owner=owner,
+        duration=timedelta(minutes=_minutes(body)) if act is Act.SHELVE else None,
     )
+
+
+def _minutes(body: dict[str, Any]) -> int:
+    value = body.get("minutes")
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= _LONGEST_MINUTES:
+        raise invalid("minutes", "must be a number of minutes")
+    return value

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from alerting.contracts import display_name
-from alerting.domain.alerts import Alert
+from alerting.domain.alerts import Alert, Delivery, Transition
 from alerting.domain.board import Row
+from alerting.domain.dispatches import DeliveryState, Outcome
+from alerting.domain.responses import suggested_response
 from alerting.domain.summary import figure
 from argo.camera_gateway.v1 import coverage_pb2
 from argo.detector.v1 import bus_pb2
@@ -28,29 +30,56 @@ def alert_json(alert: Alert) -> dict[str, Any]:
         "topic": event.topic,
         "place": display_name(event.place_display_name) or alert.place.rsplit("/", 1)[-1],
         "classes": [_label(object_class_pb2.ObjectClass, number, "OBJECT_CLASS_") for number in event.classes],
-        "measurement": {
-            "quantity": event.measurement.quantity,
-            "unit": event.measurement.unit,
-            # A text: JSON has no word for what is not a number.
-            "value": figure(event.measurement.value),
-            "threshold": figure(event.measurement.threshold),
-        },
+        "measurement": _measurement_json(event.measurement),
         "modelDigest": event.model_digest[:12],
         "eventCount": alert.event_count,
+        "kind": alert.kind.name.lower(),
+        "incident": alert.incident,
+        "owner": alert.owner,
+        "escalations": alert.escalations,
+        "shelvedUntil": alert.shelved_until.isoformat() if alert.shelved_until is not None else None,
+        "otherOptics": alert.other_optics,
+        "suggestedResponse": suggested_response(alert.topic),
+        "deliveries": [_delivery_json(delivery) for delivery in alert.deliveries],
         "captureTime": alert.capture_time.isoformat(),
         "createTime": alert.create_time.isoformat(),
         "expireTime": alert.expire_time.isoformat(),
         "recipients": [recipient.removeprefix("authorities/") for recipient in alert.recipients],
-        "transitions": [
-            {
-                "state": step.state.name.lower(),
-                "actor": step.actor,
-                "time": step.time.isoformat(),
-                "reason": step.reason,
-            }
-            for step in alert.transitions
-        ],
+        "transitions": [_transition_json(step) for step in alert.transitions],
         "etag": alert.etag,
+    }
+
+
+def _transition_json(step: Transition) -> dict[str, Any]:
+    return {
+        "state": step.state.name.lower(),
+        "actor": step.actor,
+        "time": step.time.isoformat(),
+        "reason": step.reason,
+        "act": step.act.value if step.act is not None else "",
+        "object": step.object,
+    }
+
+
+def _measurement_json(measurement: bus_pb2.Measurement) -> dict[str, str]:
+    return {
+        "quantity": measurement.quantity,
+        "unit": measurement.unit,
+        # A text: JSON has no word for what is not a number.
+        "value": figure(measurement.value),
+        "threshold": figure(measurement.threshold),
+    }
+
+
+def _delivery_json(delivery: Delivery) -> dict[str, Any]:
+    return {
+        "recipient": delivery.recipient.removeprefix("authorities/"),
+        "state": DeliveryState(delivery.state).name.lower(),
+        "attempts": delivery.attempts,
+        "problem": delivery.problem,
+        "received": delivery.receipt_time is not None,
+        "outcome": Outcome(delivery.outcome).name.lower() if delivery.outcome else "",
+        "outcomeNote": delivery.outcome_note,
     }
 
 

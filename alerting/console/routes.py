@@ -8,14 +8,24 @@ from typing import Final
 
 _ALERTS = "/argo.alerting.v1.AlertService"
 
-ACTS: Final = ("acknowledge", "verify", "dispatch", "close")
+ACTS: Final = ("acknowledge", "verify", "dispatch", "close", "shelve", "unshelve", "hand-over")
 """What the page does with an alert."""
+
+DUTY_ACTS: Final = ("open", "join", "hand-over", "close")
+"""What the page does with a shift."""
+
+
+def _camel(act: str) -> str:
+    return "".join(word.capitalize() for word in act.split("-"))
+
 
 ROUTES: Mapping[tuple[str, str], str] = MappingProxyType(
     {
         ("GET", "/api/optics"): "/argo.alerting.v1.CoverageService/ListCoverage",
         ("GET", "/api/alerts/stream"): f"{_ALERTS}/WatchAlerts",
-        **{("POST", f"/api/alerts/{{alert}}/{act}"): f"{_ALERTS}/{act.capitalize()}Alert" for act in ACTS},
+        **{("POST", f"/api/alerts/{{alert}}/{act}"): f"{_ALERTS}/{_camel(act)}Alert" for act in ACTS},
+        ("GET", "/api/duty"): "/argo.alerting.v1.AlarmQualityService/GetAlarmPerformance",
+        **{("POST", f"/api/duty/{act}"): f"/argo.alerting.v1.ShiftService/{_camel(act)}Shift" for act in DUTY_ACTS},
         ("POST", "/api/viewings"): "/argo.anonymizer.v1.LiveViewService/CreateViewing",
     }
 )

@@ -100,7 +100,7 @@ class Annunciator:
         """Finds an alarm for each event, the most urgent first."""
         for event in sorted(events, key=lambda event: (-event.priority, event.capture_time)):
             alert = self._same(event) or self._seen_by_others(event)
-            if alert is None and 2 * self._shown >= self._limit:
+            if alert is None and 2 * self._shown >= self._limit and not self._is_chattering(event):
                 alert = self._same_incident(event)
             self._join(alert, event) if alert is not None else self._raise(event)
 

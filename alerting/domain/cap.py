@@ -108,7 +108,7 @@ def to_xml(message: CapMessage) -> bytes:
     _add(alert, "addresses", message.recipient)
     if message.kind is DispatchKind.CANCEL:
         _add(alert, "note", "The control room found it to be false")
-    if message.references:
+    if message.references and message.kind is not DispatchKind.ALERT:
         _add(alert, "references", " ".join(_reference(message.sender, one) for one in message.references))
     _add(alert, "incidents", message.incident)
     _add_info(alert, message)

@@ -123,6 +123,9 @@ def _kind_of_news(before: Alert, after: Alert, act: Act | None) -> DispatchKind 
     if is_false:
         # Of what is false there is one cancellation, and nothing after it.
         return DispatchKind.CANCEL if not was_false else None
+    if was_false:
+        # What was cancelled is not updated: it begins anew.
+        return DispatchKind.ALERT if act is Act.VERIFY else None
     if act in (Act.VERIFY, Act.CLOSE):
         return DispatchKind.UPDATE
     return DispatchKind.UPDATE if act is None and after.priority > before.priority else None

@@ -16,6 +16,8 @@ _BATCH = 5000
 _FLOW_TABLES = ("flow_reports", "flow_coverage", "flow_minutes", "flow_turns", "flow_near_misses")
 _SEARCHES_KEPT = timedelta(days=7)
 """Who searched and when; what was searched for stands in the audit log, what was found has gone long before."""
+_SHELVINGS_KEPT = timedelta(days=7)
+_SHIFTS_KEPT = timedelta(days=365)
 _SIGN_INS_KEPT = timedelta(days=7)
 
 
@@ -52,6 +54,8 @@ class ErasureStore:
         searches = self._eraser("searches", SEARCH_QUERIES, record, now - _SEARCHES_KEPT, _BATCH)
         erased["searches"] = await repeat(searches)
         await self._database.execute(QUERIES["expire_sign_ins"], now - _SIGN_INS_KEPT)
+        await self._database.execute(QUERIES["expire_shelvings"], now - _SHELVINGS_KEPT)
+        await self._database.execute(QUERIES["expire_shifts"], now - _SHIFTS_KEPT)
         return erased
 
     def _eraser(self, kind: str, queries: Mapping[str, str], record: RecordErasure, *arguments: object) -> Eraser:

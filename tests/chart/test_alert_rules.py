@@ -23,6 +23,10 @@ UNLIMITED = " ".join(["+Inf"] * (MINUTES + 1))
 GROWING, STANDING, ONE, ZERO = "0+60x60", "0x60", "1x60", "0x60"
 
 CASES: dict[str, Series] = {
+    "ArgoAlarmBudgetExceeded": {
+        'argo_alerting_alarms_per_operator{namespace="argo",over="1d"}': ("1.5x61", "0.5x61"),
+        'argo_alerting_stale_alarms{namespace="argo"}': (ZERO, ZERO),
+    },
     "ArgoAlertsLate": {
         'argo_alerting_capture_to_alert_seconds_bucket{namespace="argo",le="5"}': ("0+1x60", "0+60x60"),
         'argo_alerting_capture_to_alert_seconds_bucket{namespace="argo",le="10"}': (GROWING, GROWING),

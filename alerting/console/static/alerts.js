@@ -97,11 +97,11 @@ export class Alerts {
     const node = element("li", { className: "alert" },
       element("div", { className: "alert-head" },
         element("span", { className: "priority" }, sentence(alert.priority)),
-        element("span", { className: "state" }, stateWords(alert)), since),
+        element("span", { className: "state" }, stateWords(alert)), kindBadge(alert), since),
       element("p", { className: "summary" }, alert.summary),
-      why(alert),
+      why(alert), response(alert),
       element("p", { className: "facts-line" }, facts(alert, this.label(alert.optic))),
-      history(alert), this.buttons(alert));
+      history(alert), deliveries(alert), this.buttons(alert));
     node.dataset.state = alert.state;
     node.dataset.priority = alert.priority;
     return node;
@@ -122,9 +122,20 @@ export class Alerts {
       add("False", "quiet", step("verify", { assessment: "false" }));
       add("Cannot tell", "quiet", step("verify", { assessment: "cannot_tell" }));
     }
+    if (alert.state === "dispatched") {
+      if (alert.assessment !== "true") add("Was true", "quiet", step("verify", { assessment: "true" }));
+      if (alert.assessment !== "false") add("Was false", "quiet", step("verify", { assessment: "false" }));
+    }
     if (["acknowledged", "verified", "dispatched"].includes(alert.state)) {
       if (alert.assessment !== "false") add("Send to…", alert.state === "verified" ? "primary" : "quiet", () => this.dispatch(alert));
+      add("Hand over…", "quiet", () => this.ask.handOver(alert).then((answer) => answer && this.step(alert, "hand-over", answer)));
       add("Close…", "quiet", () => this.close(alert));
+    }
+    if (["raised", "acknowledged", "verified"].includes(alert.state)) {
+      add("Shelve…", "quiet", () => this.ask.shelve(alert).then((answer) => answer && this.step(alert, "shelve", answer)));
+    }
+    if (alert.state === "shelved") {
+      add("Take back…", "quiet", () => this.ask.unshelve(alert).then((answer) => answer && this.step(alert, "unshelve", answer)));
     }
     if (alert.state !== "closed") add("Watch", "quiet", () => this.watch(alert.optic));
     return row;
@@ -158,8 +169,33 @@ export class Alerts {
 
 function stateWords(alert) {
   if (alert.state === "raised") return "New";
+  if (alert.state === "shelved") return `Shelved until ${clockTime(alert.shelvedUntil)}`;
   const verdict = { true: "true", false: "false", cannot_tell: "cannot tell" }[alert.assessment];
   return sentence(alert.state) + (verdict ? `, ${verdict}` : "");
+}
+
+function kindBadge(alert) {
+  if (alert.kind === "single") return null;
+  return element("span", { className: "kind" }, alert.kind === "flood" ? "Flood" : "Chattering");
+}
+
+function response(alert) {
+  if (!["raised", "acknowledged", "verified"].includes(alert.state)) return null;
+  return element("p", { className: "response" }, alert.suggestedResponse);
+}
+
+function deliveries(alert) {
+  if (!alert.deliveries.length) return null;
+  const words = (delivery) => {
+    const parts = [delivery.recipient];
+    if (delivery.outcome) parts.push(sentence(delivery.outcome) + (delivery.outcomeNote ? ` (${delivery.outcomeNote})` : ""));
+    else if (delivery.received) parts.push("received");
+    else if (delivery.state === "delivered") parts.push("delivered");
+    else if (delivery.problem) parts.push(`not delivered: ${delivery.problem}`);
+    else parts.push("sent");
+    return parts.join(": ");
+  };
+  return element("p", { className: "history" }, alert.deliveries.map(words).join(" · "));
 }
 
 function why(alert) {
@@ -174,7 +210,10 @@ function why(alert) {
 }
 
 function facts(alert, label) {
-  const events = alert.eventCount > 1 ? ` · ${alert.eventCount} events` : "";
+  const events = (alert.eventCount > 1 ? ` · ${alert.eventCount} events` : "")
+    + (alert.otherOptics.length ? ` · also seen by ${alert.otherOptics.length} more` : "")
+    + (alert.escalations ? ` · called ${alert.escalations} times` : "")
+    + (alert.owner ? ` · ${alert.owner.split("/").at(-1)}'s` : "");
   return `${label} · captured ${clockTime(alert.captureTime)} · rule ${alert.rule} v${alert.ruleVersion}${events}`;
 }
 

@@ -3,6 +3,7 @@
 import { openSession, post } from "./api.js";
 import { Alerts } from "./alerts.js";
 import { Ask, askPurpose } from "./dialogs.js";
+import { DutyBar } from "./duty.js";
 import { Optics } from "./optics.js";
 import { Wall } from "./tiles.js";
 
@@ -42,18 +43,24 @@ async function start() {
   optics = new Optics(byId("optics"), byId("streaming-count"), wall, (rows) => {
     if (openFirst(wall, rows)) optics.onFirst = null;
   });
+  const duty = new DutyBar({
+    load: byId("load"), shift: byId("shift"), acts: byId("shift-acts"), announcer: byId("announcer"),
+  });
+  const ask = new Ask(session.authorities, () => duty.colleagues());
+  duty.ask = ask;
   const alerts = new Alerts({
     root: byId("alerts"),
     count: byId("open-count"),
     link: byId("link"),
     announcer: byId("announcer"),
     purpose: purpose.id,
-    ask: new Ask(session.authorities),
+    ask,
     watch: (optic) => wall.open(optic, optics.label(optic)),
     label: (optic) => optics.label(optic),
   });
   optics.follow();
   alerts.follow();
+  duty.follow();
 }
 
 start().catch(() => {

@@ -27,7 +27,13 @@ function remember(purpose) {
 }
 
 export class Ask {
-  constructor(authorities) {
+  constructor(authorities, colleagues) {
+    this.colleagues = colleagues;
+    this.durationField = document.getElementById("ask-duration-field");
+    this.duration = document.getElementById("ask-duration");
+    this.personField = document.getElementById("ask-person-field");
+    this.person = document.getElementById("ask-person");
+    this.people = document.getElementById("ask-people");
     this.dialog = document.getElementById("ask");
     this.title = document.getElementById("ask-title");
     this.summary = document.getElementById("ask-summary");
@@ -42,16 +48,39 @@ export class Ask {
     const left = this.authorities.filter((authority) => !alert.recipients.includes(authority));
     this.recipient.replaceChildren(
       ...left.map((authority) => element("option", { value: authority }, sentence(authority.replaceAll("-", " ")))));
-    this.recipientField.hidden = false;
-    return this.show("Send to an authority", "Send", alert, () => ({ recipient: this.recipient.value }));
+    return this.show("Send to an authority", "Send", alert, () => ({ recipient: this.recipient.value }), this.recipientField);
+  }
+
+  shelve(alert) {
+    return this.show("Set the alert aside", "Shelve", alert, () => ({ minutes: Number(this.duration.value) }), this.durationField);
+  }
+
+  unshelve(alert) {
+    return this.show("Take the alert off the shelf", "Take back", alert, () => ({}));
+  }
+
+  handOver(alert) {
+    return this.show("Hand the alert over", "Hand over", alert, () => ({ owner: this.person.value.trim() }), this.personField);
+  }
+
+  handOverShift() {
+    const summary = { summary: "Everything that is yours goes to a colleague of the next shift, with your note." };
+    return this.show("Hand your shift over", "Hand over", summary, () => ({ owner: this.person.value.trim() }), this.personField);
+  }
+
+  closeShift() {
+    return this.show("Close the shift", "Close the shift", { summary: "Leave a note for whoever comes next." }, () => ({}));
   }
 
   close(alert) {
-    this.recipientField.hidden = true;
     return this.show("Close the alert", "Close the alert", alert, () => ({}));
   }
 
-  show(title, confirm, alert, more) {
+  show(title, confirm, alert, more, field = null) {
+    for (const one of [this.recipientField, this.durationField, this.personField]) one.hidden = one !== field;
+    this.person.required = field === this.personField;
+    this.person.value = "";
+    this.people.replaceChildren(...this.colleagues().map((value) => element("option", { value })));
     this.title.textContent = title;
     this.confirm.textContent = confirm;
     this.summary.textContent = alert.summary;

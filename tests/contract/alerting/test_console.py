@@ -256,3 +256,25 @@ async def test_signing_out_ends_the_session(signed_in: aiohttp.ClientSession, ur
         assert response.status == 200
     async with signed_in.get("/api/session") as response:
         assert response.status == 401
+
+
+@pytest.mark.parametrize("act", ["raise", "escalate", "fold", "receive", "report", "dance"])
+async def test_the_page_does_only_what_people_do(
+    signed_in: aiohttp.ClientSession, url: str, parts: Parts, pool: Pool, act: str
+) -> None:
+    name = await raised(parts)
+    headers = await page_headers(signed_in, url)
+    async with signed_in.post(f"/api/{name}/{act}", json={"reason": "x"}, headers=headers) as response:
+        assert response.status == 404
+    assert await pool.fetchval("SELECT state FROM alerts") == 1
+
+
+@pytest.mark.parametrize("minutes", [None, 0, -5, "60", True, 10_081, 1000])
+async def test_nothing_is_shelved_for_a_time_that_is_none(
+    signed_in: aiohttp.ClientSession, url: str, parts: Parts, minutes: object
+) -> None:
+    name = await raised(parts)
+    headers = await page_headers(signed_in, url)
+    body = {"reason": "works", "minutes": minutes}
+    async with signed_in.post(f"/api/{name}/shelve", json=body, headers=headers) as response:
+        assert (response.status, (await response.json())["error"]["reason"]) == (400, "INVALID_FIELD")

@@ -116,3 +116,78 @@ async def test_an_operator_signs_in_sees_an_alert_explained_and_takes_it_on(
         await page.until("document.querySelector('.alert').dataset.state === 'acknowledged'")
         assert await pool.fetchval("SELECT state FROM alerts") == 2
         assert page.complaints == []
+
+
+async def choose(page: Page, words: str, reason: str, **fields: str) -> None:
+    """Presses a button of the first alert, fills in the dialog that it opens, and confirms."""
+    await page.until(f"[...document.querySelectorAll('.alert button')].some((one) => one.innerText === '{words}')")
+    await page.value(
+        f"[...document.querySelectorAll('.alert button')].find((one) => one.innerText === '{words}').click()"
+    )
+    await page.until("document.querySelector('#ask').open")
+    for name, value in (("reason", reason), *fields.items()):
+        await page.value(f"document.querySelector('#ask-{name}').value = '{value}'")
+    await page.value("document.querySelector('#ask-confirm').click()")
+    await page.until("!document.querySelector('#ask').open")
+
+
+async def press(page: Page, action: str) -> None:
+    """Presses a button of the bar as soon as it is there."""
+    button = f"document.querySelector('[data-action=\"{action}\"]')"
+    await page.until(f"{button} !== null")
+    await page.value(f"{button}.click()")
+
+
+async def start_watching(page: Page, url: str) -> None:
+    """Signs in, says what for, and opens a shift."""
+    await page.command("Page.navigate", url=f"{url}/?token={TOKEN.replace(' ', '+')}")
+    await page.until("document.querySelector('#start')?.open")
+    await page.value("document.querySelector('#start button').click()")
+    await page.until("document.querySelector('#link').dataset.state === 'live'")
+    await press(page, "Open shift")
+    await page.until("document.querySelector('#shift').innerText === '1 on duty'")
+
+
+async def test_an_operator_does_every_act_there_is_on_the_page(
+    tmp_path: Path, url: str, parts: Parts, pool: Pool
+) -> None:
+    async with chromium(tmp_path / "profile") as page:
+        await start_watching(page, url)
+        await parts.consumers.take_events(batch(event(), event()), delivery())
+        await page.until("document.querySelectorAll('.alert').length === 1")
+        state = "document.querySelector('.alert').dataset.state"
+
+        await choose(page, "Shelve…", "works in the street", duration="60")
+        await page.until(f"{state} === 'shelved'")
+        assert "Shelved until" in await page.value("document.querySelector('.alert .state').innerText")
+        await choose(page, "Take back…", "the works are over")
+        await page.until(f"{state} === 'raised'")
+        await page.value("document.querySelector('.alert button.primary').click()")
+        await page.until(f"{state} === 'acknowledged'")
+        await choose(page, "Send to…", "somebody is in the flower bed", recipient="questura")
+        await page.until(f"{state} === 'dispatched'")
+        await choose(page, "Hand over…", "I go off duty", person="operator/bianchi")
+        await page.until("document.querySelector('.alert .facts-line').innerText.includes(\"bianchi's\")")
+        await choose(page, "Close…", "a patrol is there")
+        await page.until(f"{state} === 'closed'")
+
+        rows = await pool.fetch("SELECT act, actor FROM alert_transitions ORDER BY ordinal")
+        assert [row["act"] for row in rows] == [
+            "raise", "shelve", "unshelve", "acknowledge", "dispatch", "hand-over", "close",
+        ]  # fmt: skip
+        assert {row["actor"] for row in rows[1:]} == {"operator/rossi"}
+        assert page.complaints == []
+
+
+async def test_a_shift_ends_with_a_note_and_the_load_is_shown(tmp_path: Path, url: str, pool: Pool) -> None:
+    async with chromium(tmp_path / "profile") as page:
+        await start_watching(page, url)
+        assert await page.value("document.querySelector('#load').innerText") == "0 (target below 1)"
+        await press(page, "Close shift…")
+        await page.until("document.querySelector('#ask').open")
+        await page.value("document.querySelector('#ask-reason').value = 'a quiet night'")
+        await page.value("document.querySelector('#ask-confirm').click()")
+        await page.until("document.querySelector('#shift').innerText === 'none open'")
+
+        assert await pool.fetchval("SELECT note FROM shifts") == "a quiet night"
+        assert page.complaints == []

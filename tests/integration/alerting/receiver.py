@@ -8,10 +8,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import standardwebhooks
+import pytest
 from aiohttp import web
 
 from mesh.tls import TlsFiles
+
+standardwebhooks = pytest.importorskip("standardwebhooks", reason="is not installed: run make setup")
 
 Misbehaviour = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
 

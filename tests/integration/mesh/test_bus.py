@@ -41,9 +41,16 @@ async def bus(
 
 
 @asynccontextmanager
-async def _consuming(bus: Bus, handle: Callable[[StringValue, Delivery], Awaitable[None]]) -> AsyncIterator[None]:
+async def _consuming(
+    bus: Bus, handle: Callable[[StringValue, Delivery], Awaitable[None]], *, concurrent: bool = False
+) -> AsyncIterator[None]:
     consume = bus.consume(
-        STREAM.name, durable="alerting", subject="argo.v1.test.>", message_type=StringValue, handle=handle
+        STREAM.name,
+        durable="alerting",
+        subject="argo.v1.test.>",
+        message_type=StringValue,
+        handle=handle,
+        concurrent=concurrent,
     )
     task = asyncio.create_task(consume)
     try:
@@ -161,6 +168,27 @@ async def test_a_message_comes_again_until_it_was_handled(bus: Bus) -> None:
 
     assert attempts == [("1", 1), ("1", 2), ("1", 3)]
     assert all(entry["log_level"] == "debug" for entry in logs)
+
+
+async def test_what_was_fetched_together_is_handled_together_and_what_fails_comes_again_alone(bus: Bus) -> None:
+    await bus.declare(STREAM)
+    for number in range(1, 6):
+        await _publish(bus, number)
+    begun: list[str] = []
+    all_there = asyncio.Event()
+
+    async def handle(message: StringValue, delivery: Delivery) -> None:
+        begun.append(message.value)
+        if len(begun) == 5:
+            all_there.set()
+        await all_there.wait()
+        if message.value == "3" and delivery.attempt == 1:
+            raise Unavailable("the database is away", reason="POSTGRES_UNAVAILABLE")
+
+    async with _consuming(bus, handle, concurrent=True):
+        await _until(lambda: len(begun) == 6)
+
+    assert sorted(begun) == ["1", "2", "3", "3", "4", "5"]
 
 
 async def test_a_handler_with_a_bug_is_logged(bus: Bus) -> None:
