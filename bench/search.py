@@ -33,6 +33,7 @@ from alerting.store.database import Database
 from alerting.store.observation_erasure import ObservationErasure
 from alerting.store.observations import COLUMNS, MOST_GATHERED, QUERIES, ObservationStore
 from alerting.store.searches import SearchStore
+from argo.alerting.v1.search_service_pb2 import SearchObservationsRequest
 from bench import search_world as world
 from bench.results import Result
 from mesh.audit import AuditLog
@@ -68,7 +69,11 @@ async def _measure(folder: Path, rows: int) -> list[Result]:
             started = time.perf_counter()
             await world.fill(pool, rows, now)
             print(f"bench: filled in {time.perf_counter() - started:.0f} s, load {_load()}", file=sys.stderr)
-            results = [*await _ingest(pool, server, now), *await _searches(pool, now), await _drop(pool, now)]
+            results = [
+                *await _ingest(pool, server, now),
+                *await _searches(pool, server, now),
+                await _drop(pool, server, now),
+            ]
             print(f"bench: load at the end {_load()}", file=sys.stderr)
             return results
 
@@ -122,35 +127,40 @@ def _processor_seconds(server: EmbeddedPostgres) -> float:
     return sum(sum(process.cpu_times()[:2]) for process in processes)
 
 
-async def _searches(pool: Pool, now: datetime) -> list[Result]:
+async def _searches(pool: Pool, server: EmbeddedPostgres, now: datetime) -> list[Result]:
     desk, chance = _desk(pool), random.Random(7)
-    results, everything = [], []
+    results: list[Result] = []
+    everything: list[tuple[float, float]] = []
     for name, make in world.TESTIMONIES.items():
-        seconds, found, wide = [], [], 0
+        took, found, wide = [], [], 0
         for number in range(_WARM_UP + _SEARCHES):
             request = make(chance, now)
-            started = time.perf_counter()
+
+            async def search(asked: SearchObservationsRequest = request) -> None:
+                answer = await desk.search(asked, "investigator/verdi")
+                found.append(answer.total_size)  # noqa: B023 - within this turn of the loop
+
             try:
-                answer = await desk.search(request, "investigator/verdi")
+                turn = await _timed(search, server)
             except FailedPrecondition:
                 wide += 1
                 continue
             if number >= _WARM_UP:
-                seconds.append(time.perf_counter() - started)
-                found.append(answer.total_size)
-        everything += seconds
-        results.append(_shown(name, seconds, found, wide))
-    p95 = _quantile(everything, 0.95)
-    verdict = p95 < P95_BOUND_SECONDS
-    return [*results, Result("a typical search, p95 of all kinds", f"{p95:.3f} s", "", None, "< 1 s", verdict)]
+                took.append(turn)
+        everything += took
+        results.append(_shown(f"search: {name}", took, f"{statistics.median(found):.0f} found in the median", wide))
+    return [*results, _shown("a typical search, all kinds", everything, "", 0)]
 
 
-def _shown(name: str, seconds: list[float], found: list[int], wide: int) -> Result:
-    p95 = _quantile(seconds, 0.95)
+def _shown(name: str, took: list[tuple[float, float]], found: str, wide: int) -> Result:
+    wall, processor = ([turn[index] for turn in took] for index in (0, 1))
+    p95 = _quantile(wall, 0.95)
+    by_processor = f"processor p50 {_quantile(processor, 0.5):.3f} s, p95 {_quantile(processor, 0.95):.3f} s"
+    said = [by_processor, *([found] if found else []), *([f"{wide} too wide"] if wide else [])]
     return Result(
-        f"search: {name}",
-        f"p50 {_quantile(seconds, 0.5):.3f} s, p95 {p95:.3f} s",
-        f"{statistics.median(found):.0f} found in the median; {wide} of {_WARM_UP + _SEARCHES} too wide",
+        name,
+        f"p50 {_quantile(wall, 0.5):.3f} s, p95 {p95:.3f} s",
+        "; ".join(said),
         None,
         f"< {P95_BOUND_SECONDS:g} s",
         p95 < P95_BOUND_SECONDS,
@@ -166,27 +176,26 @@ def _desk(pool: Pool) -> SearchDesk:
     return SearchDesk(sources, SearchRecords(log), rules, metrics, lambda: datetime.now(UTC))
 
 
-async def _drop(pool: Pool, now: datetime) -> Result:
+async def _drop(pool: Pool, server: EmbeddedPostgres, now: datetime) -> Result:
     """The first whole day, when its time has come; on record."""
-    records = Records(AuditLog(pool))
-    erasure = ObservationErasure(Database(pool), records.erasure)
+    erasure = ObservationErasure(Database(pool), Records(AuditLog(pool)).erasure)
     days = [row["day"] for row in await pool.fetch(QUERIES["list_days"])]
     first = datetime.combine(days[1], datetime.min.time(), UTC)
     # The day before is not a whole one.
     await erasure.erase(first + _WEEK, now)
-    started = time.perf_counter()
-    erased = await erasure.erase(first + _WEEK + timedelta(days=1), now)
-    seconds = time.perf_counter() - started
-    started = time.perf_counter()
-    await pool.fetchval(f"SELECT count(*) FROM {(await pool.fetch(QUERIES['list_days']))[0]['partition']}")  # noqa: S608
-    counted = time.perf_counter() - started
+    erased: list[int] = []
+
+    async def drop() -> None:
+        erased.append(await erasure.erase(first + _WEEK + timedelta(days=1), now))
+
+    seconds, processor = await _timed(drop, server)
     return Result(
-        f"a day of {erased} observations counted, dropped and on record",
+        f"a day of {erased[0]} observations counted, dropped and on record",
         f"{seconds:.3f} s",
-        f"{counted:.3f} s: the bare count of the next day",
+        f"processor {processor:.3f} s",
         None,
         f"< {DROP_BOUND_SECONDS:g} s",
-        seconds < DROP_BOUND_SECONDS and erased > 0,
+        seconds < DROP_BOUND_SECONDS and erased[0] > 0,
     )
 
 
