@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -49,21 +49,15 @@ class ObservationStore:
         self._observers: dict[Key, int] = {}
         self._days: set[date] = set()
 
-    async def write(self, observations: Iterable[Observation], now: datetime) -> Written:
+    async def write(self, observations: Sequence[Observation], now: datetime) -> Written:
         """Keeps what tracks did, in one transaction; a later report of a track replaces an earlier one.
 
         Args:
             observations: in the order in which they came, of any optics.
             now: in UTC.
         """
-        # One statement cannot touch a row twice: of two reports on one track the later one is enough.
-        latest: dict[tuple[str, str, int, datetime], Observation] = {}
-        for item in observations:
-            key = (item.optic, item.site, item.track, item.start_time)
-            before = latest.get(key)
-            if before is None or (before.finished, before.end_time) <= (item.finished, item.end_time):
-                latest[key] = item
-        timely = [item for item in latest.values() if item.expire_time > now]
+        latest = _latest(observations)
+        timely = [item for item in latest if item.expire_time > now]
         if timely:
             await self.know_observers({(item.optic, item.site) for item in timely})
             await self._make_days({item.day for item in timely})
@@ -124,6 +118,19 @@ class ObservationStore:
         for day in sorted(days - self._days):
             await self._database.execute(QUERIES["ensure_day"], day)
             self._days.add(day)
+
+
+def _latest(observations: Sequence[Observation]) -> Sequence[Observation]:
+    """One report per track: one statement cannot touch a row twice, and of two the later one is enough."""
+    if len({item.track for item in observations}) == len(observations):
+        return observations
+    latest: dict[tuple[str, str, int, datetime], Observation] = {}
+    for item in observations:
+        key = (item.optic, item.site, item.track, item.start_time)
+        before = latest.get(key)
+        if before is None or (before.finished, before.end_time) <= (item.finished, item.end_time):
+            latest[key] = item
+    return list(latest.values())
 
 
 async def _write_ended(connection: Any, rows: Sequence[tuple[Any, ...]]) -> None:
