@@ -44,9 +44,12 @@ DELETE FROM running_observations
 WHERE (observer, start_time, track) IN (SELECT * FROM unnest($1::integer[], $2::timestamptz[], $3::bigint[]))
 
 -- name: take_silent
--- Tracks of which nothing was heard since $1: their stream broke off. They are kept with the finished ones.
+-- Tracks of which nothing was heard since $1: their stream broke off. They are kept with the finished ones; what has expired at $3
+-- is left to the erasure, which knows the holds and puts it on record.
 DELETE FROM running_observations
-WHERE ctid IN (SELECT ctid FROM running_observations WHERE receive_time < $1 ORDER BY receive_time LIMIT $2)
+WHERE ctid IN (
+    SELECT ctid FROM running_observations WHERE receive_time < $1 AND expire_time > $3 ORDER BY receive_time LIMIT $2
+)
 RETURNING *
 
 -- name: ensure_day

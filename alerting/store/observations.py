@@ -73,8 +73,7 @@ class ObservationStore:
         settled = 0
         while True:
             async with self._database.transaction() as connection:
-                rows = await connection.fetch(QUERIES["take_silent"], now - SILENCE, _SETTLED)
-                rows = [row for row in rows if row["expire_time"] > now]
+                rows = await connection.fetch(QUERIES["take_silent"], now - SILENCE, _SETTLED, now)
                 for day in {row["start_time"].date() for row in rows}:
                     await connection.execute(QUERIES["ensure_day"], day)
                 values = [tuple(row[column] for column in COLUMNS) for row in rows]

@@ -199,6 +199,23 @@ async def test_a_hold_keeps_its_optic_and_time_when_the_day_goes_and_no_longer_t
     assert [row["what"] for row in said] == [f"observations of {NOON.date()}: 2", "observations that were held: 1"]
 
 
+async def test_a_running_track_that_is_due_is_held_or_erased_on_record(
+    pool: Pool, store: ObservationStore, upkeep: Upkeep, clock: Clock, registry: Registry
+) -> None:
+    await write(store, [track(1, NOON, 5, finished=False)], NOON)
+    await write(store, [track(2, NOON, 5, finished=False)], NOON, "devices/alimonda/optics/south")
+    registry.held = [HeldInterval(OPTIC, NOON, NOON + timedelta(seconds=1), NOON + timedelta(days=20))]
+
+    # Nobody kept house meanwhile.
+    clock.now = NOON + WEEK
+    await upkeep.once()
+    assert await support.count(pool, "running_observations") == 0
+    assert await support.count(pool, "observation_days") == 0
+    assert [row["track"] for row in await pool.fetch("SELECT track FROM held_observations")] == [1]
+    said = await pool.fetch("SELECT what FROM audit_entries WHERE act = 'erasure' ORDER BY sequence")
+    assert [row["what"] for row in said] == ["observations: 1"]
+
+
 async def test_a_hold_keeps_the_alert_and_the_event_too(
     pool: Pool, parts: Parts, upkeep: Upkeep, clock: Clock, registry: Registry
 ) -> None:
