@@ -67,7 +67,7 @@ class LearningRules:
     suspicion_weight: float = 19.0
     parking_weight: float = 0.5
     fidget_weight: float = 29.0
-    few_fidgets: int = 3
+    few_fidgets: int = 4
     debt_seconds: float = 8.0
     dwell_seconds: float = 3.0
     dwell_recovery: float = 0.5

@@ -30,8 +30,6 @@ as one pixel row of the rim enters the cell."""
 STILL: Final = Sensitivity(mean=7, outlier=18, outlier_share=3 / 64, chroma=5, light=16)
 """A cell that is being learned has not moved. Stricter, because somebody who stands sways by about a pixel."""
 _SUBSAMPLING: Final = 4
-FIDGET_TICKS: Final = 2
-"""How often evidence is taken between two looks for fidgets: nobody sways faster than twice a second."""
 ACCEPT_TICKS: Final = 4
 """How often evidence is taken between two additions to the plate: nobody minds half a second of more fill."""
 
@@ -119,9 +117,7 @@ class Plate:
         self._last_tick = now
         self._look_anew(live, *self._evidence.weigh_motion(motion.moving, occupancy, elapsed, now))
         self._ticks += 1
-        if self._ticks % FIDGET_TICKS == 0:
-            seconds = FIDGET_TICKS * elapsed
-            self._evidence.weigh_fidgets(self._fidgeting(live), motion.moving, occupancy, seconds, now)
+        self._evidence.weigh_fidgets(self._fidgeting(live), motion.moving, occupancy, elapsed, now)
         self._evidence.restart(self.known & ~motion.changed)
         is_new = self._is_new_picture(live.planes)
         undisturbed = self._evidence.weigh_quiet(occupancy, elapsed, is_new_picture=is_new)
