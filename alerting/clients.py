@@ -162,9 +162,10 @@ class LiveViewClient:
         self._stub = live_view_service_pb2_grpc.LiveViewServiceStub(channel)
 
     async def create_viewing(self, optic: str, viewer: str, purpose: str, audit_entry: str) -> Viewing:
-        """A permission for one person; the act is on record under ``audit_entry``."""
+        """A permission for one person; the act is on record under ``audit_entry``. The page shows who watches."""
+        by_page = live_view_service_pb2.CreateViewingRequest.WATERMARK_BY_PAGE
         request = live_view_service_pb2.CreateViewingRequest(
-            optic=optic, viewer=viewer, purpose=purpose, audit_entry=audit_entry
+            optic=optic, viewer=viewer, purpose=purpose, audit_entry=audit_entry, watermark=by_page
         )
         with _translated():
             viewing = await self._stub.CreateViewing(request)

@@ -13,6 +13,7 @@ import structlog
 from anonymizer import setup, sql
 from anonymizer.broadcast import Broadcasts
 from anonymizer.domain.viewing import ViewingBook
+from anonymizer.encoders import Encoders
 from anonymizer.live_view_service import LiveViewServicer
 from anonymizer.metrics import AnonymizerMetrics
 from anonymizer.service import RedactionServicer
@@ -39,7 +40,7 @@ async def compose(application: lifecycle.Application[AnonymizerSettings]) -> Non
     recording = await setup.recording(application, metrics, executor)
     broadcasts = Broadcasts()
     book = ViewingBook(lambda: secrets.token_urlsafe(_TOKEN_BYTES), lambda: f"v{secrets.token_hex(8)}")
-    whep = WhepEndpoint(book, broadcasts, metrics, settings.console_origin)
+    whep = WhepEndpoint(book, broadcasts, metrics, settings.console_origin, executor)
     if settings.web_listen.startswith("127."):
         offer_loopback()
     tls = setup.web_tls(settings)
@@ -48,7 +49,12 @@ async def compose(application: lifecycle.Application[AnonymizerSettings]) -> Non
     log.info("live_view.serving", url=base_url)
 
     redaction = RedactionServicer(
-        executor, broadcasts, recording.recorder if recording else None, metrics, settings.max_streams
+        executor,
+        broadcasts,
+        recording.recorder if recording else None,
+        metrics,
+        settings.max_streams,
+        Encoders(settings.encoder),
     )
     application.grpc.add(
         redaction_service_pb2_grpc.add_RedactionServiceServicer_to_server,

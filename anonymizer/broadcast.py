@@ -71,6 +71,7 @@ class Broadcast:
         most_viewers: how many may watch at once.
         viewer_kinds: kinds of identity that may watch.
         streams: how many redaction streams feed it; 0: there is no live picture now.
+        group: the last key frame and the pictures since: what shows the newest one.
     """
 
     def __init__(self, optic: str) -> None:
@@ -78,6 +79,7 @@ class Broadcast:
         self.most_viewers = 0
         self.viewer_kinds: frozenset[str] = frozenset()
         self.streams = 0
+        self.group: tuple[EncodedPicture, ...] = ()
         self._subscriptions: set[Subscription] = set()
         self._key_frame_wanted = False
 
@@ -97,6 +99,7 @@ class Broadcast:
         Returns:
             How many viewers were cut because they were too slow.
         """
+        self.group = (picture,) if picture.key_frame else (*self.group, picture)
         before = sum(subscription.is_cut for subscription in self._subscriptions)
         for subscription in self._subscriptions:
             subscription.put(picture)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
@@ -17,6 +18,44 @@ KEY_FRAME_SECONDS: Final = 2.0
 """Capture time between key frames: the longest that a viewer who joins late waits."""
 CLOCK: Final = Fraction(1, 90_000)
 """Seconds per tick of presentation times in the live view and the recording (RFC 6184, section 8.2.1)."""
+
+SOFTWARE_CODEC: Final = "libx264"
+CODEC_OPTIONS: Final[Mapping[str, Mapping[str, str]]] = {
+    SOFTWARE_CODEC: {
+        "preset": "veryfast",
+        "tune": "zerolatency",
+        "profile": "baseline",
+        "crf": "24",
+        "forced-idr": "1",
+        # The encoder's own rhythm of key frames counts pictures; capture time decides here.
+        "x264-params": "keyint=infinite:scenecut=0:repeat-headers=1:annexb=1",
+    },
+    # In hardware: nothing looks ahead, every picture comes out at once, key frames only where they are asked for.
+    "h264_nvenc": {
+        "preset": "p3",
+        "tune": "ull",
+        "profile": "baseline",
+        "rc": "constqp",
+        "qp": "26",
+        "zerolatency": "1",
+        "delay": "0",
+        "forced-idr": "1",
+        "g": "100000",
+        "no-scenecut": "1",
+        "bf": "0",
+    },
+    "h264_qsv": {
+        "preset": "veryfast",
+        "profile": "baseline",
+        "global_quality": "26",
+        "async_depth": "1",
+        "look_ahead": "0",
+        "forced_idr": "1",
+        "g": "100000",
+        "bf": "0",
+    },
+}
+"""The encoders that are known, each with how it is told to do the same."""
 
 _MESSAGE: Final = 6
 """nal_unit_type of supplemental enhancement information (H.264, table 7-1)."""
@@ -42,7 +81,7 @@ class EncodedPicture:
 
 
 class Encoder:
-    """libx264 for one optic at one size. Not safe for use from two threads at once.
+    """One optic at one size. Not safe for use from two threads at once.
 
     Every picture comes out at once: no look-ahead, no B-frames. Baseline profile, because every browser decodes it over
     WebRTC (RFC 7742, section 6.2).
@@ -50,33 +89,29 @@ class Encoder:
     Args:
         size: of the pictures.
         key_frame_seconds: capture time between key frames.
+        codec: one of `CODEC_OPTIONS`.
 
     Raises:
-        RuntimeError: the build of FFmpeg has no libx264.
+        RuntimeError: the build of FFmpeg has no such encoder.
     """
 
-    def __init__(self, size: Size, *, key_frame_seconds: float = KEY_FRAME_SECONDS) -> None:
+    def __init__(
+        self, size: Size, *, key_frame_seconds: float = KEY_FRAME_SECONDS, codec: str = SOFTWARE_CODEC
+    ) -> None:
         self.size = size
+        self.codec = codec
         self._key_frame_seconds = key_frame_seconds
         self._last_key_frame = -np.inf
         self._count = 0
         try:
-            context = av.CodecContext.create("libx264", "w")
+            context = av.CodecContext.create(codec, "w")
         except av.codec.codec.UnknownCodecError as error:
-            raise RuntimeError("this build of FFmpeg has no libx264") from error
+            raise RuntimeError(f"this build of FFmpeg has no {codec}") from error
         assert isinstance(context, VideoCodecContext)
         context.width, context.height, context.pix_fmt = size.width, size.height, "yuv420p"
         context.time_base = Fraction(1, 25)
         context.thread_count = 1
-        context.options = {
-            "preset": "veryfast",
-            "tune": "zerolatency",
-            "profile": "baseline",
-            "crf": "24",
-            "forced-idr": "1",
-            # The encoder's own rhythm of key frames counts pictures; capture time decides here.
-            "x264-params": "keyint=infinite:scenecut=0:repeat-headers=1:annexb=1",
-        }
+        context.options = dict(CODEC_OPTIONS[codec])
         self._context = context
 
     def encode(self, masked: MaskedFrame, *, key_frame: bool = False) -> EncodedPicture:
@@ -111,7 +146,7 @@ class Encoder:
 
 
 def without_messages(data: bytes) -> bytes:
-    """An access unit in Annex B form without its messages: libx264 writes its version and every option into one.
+    """An access unit in Annex B form without its messages: encoders write their version and every option into one.
 
     Splitting at start codes is safe: inside a NAL unit they cannot occur (H.264, 7.4.1, emulation prevention).
     """

@@ -61,6 +61,7 @@ class LiveViewServicer(live_view_service_pb2_grpc.LiveViewServiceServicer):
             lifetime=request.token_lifetime.ToTimedelta().total_seconds() or DEFAULT_TOKEN_SECONDS,
             most=broadcast.most_viewers,
             now=self._clock(),
+            by_page=request.watermark == live_view_service_pb2.CreateViewingRequest.WATERMARK_BY_PAGE,
         )
         return self._pack(viewing, token)
 
@@ -86,6 +87,7 @@ class LiveViewServicer(live_view_service_pb2_grpc.LiveViewServiceServicer):
             viewer=viewing.viewer,
             purpose=viewing.purpose,
             whep_url=f"{self._base_url}/whep/{device}/{optic}",
+            still_url=f"{self._base_url}/still/{device}/{optic}",
             token=token,
         )
         message.expire_time.FromNanoseconds(round(viewing.expires * 1e9))

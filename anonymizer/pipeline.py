@@ -14,6 +14,7 @@ from anonymizer.domain.privacy import Polygon
 from anonymizer.domain.redactor import RedactionRules, Redactor
 from anonymizer.domain.verdict import Verdict
 from anonymizer.encoder import EncodedPicture, Encoder
+from anonymizer.encoders import Encoders
 
 log = structlog.get_logger(__name__)
 
@@ -43,9 +44,11 @@ class Pipeline:
     Args:
         optic: `devices/{device}/optics/{optic}`, for the log.
         rules: of masking.
+        encoders: open the encoder; None: libx264.
     """
 
-    def __init__(self, optic: str, rules: RedactionRules | None = None) -> None:
+    def __init__(self, optic: str, rules: RedactionRules | None = None, encoders: Encoders | None = None) -> None:
+        self._encoders = encoders or Encoders()
         self._optic = optic
         self._rules = rules
         self._polygons: tuple[Polygon, ...] = ()
@@ -106,13 +109,15 @@ class Pipeline:
         try:
             return self._encoder_for(masked.planes.size).encode(masked, key_frame=key_frame), False
         except (av.FFmpegError, RuntimeError, ValueError) as error:
+            failed, self._encoder = self._encoder, None
+            if self._encoders.give_up(failed.codec if failed is not None else self._encoders.codec):
+                return self._encode(masked, key_frame=True)
             self._say("encoder", error)
-            self._encoder = None
             return None, True
 
     def _encoder_for(self, size: Size) -> Encoder:
         if self._encoder is None or self._encoder.size != size:
-            self._encoder = Encoder(size)
+            self._encoder = self._encoders.open(size)
         return self._encoder
 
     def _say(self, part: str, error: Exception) -> None:

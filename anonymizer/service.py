@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from anonymizer.broadcast import Broadcasts
+    from anonymizer.encoders import Encoders
     from anonymizer.metrics import AnonymizerMetrics
     from anonymizer.recording import Recorder
     from anonymizer.unpacking import OpticPolicy
@@ -46,6 +47,7 @@ class RedactionServicer(redaction_service_pb2_grpc.RedactionServiceServicer):
         recorder: records them; None: nothing is recorded.
         metrics: counts frames.
         max_streams: how many streams at once.
+        encoders: open encoders; None: libx264.
     """
 
     def __init__(
@@ -55,7 +57,9 @@ class RedactionServicer(redaction_service_pb2_grpc.RedactionServiceServicer):
         recorder: Recorder | None,
         metrics: AnonymizerMetrics,
         max_streams: int,
+        encoders: Encoders | None = None,
     ) -> None:
+        self._encoders = encoders
         self._executor = executor
         self._broadcasts = broadcasts
         self._recorder = recorder
@@ -77,7 +81,7 @@ class RedactionServicer(redaction_service_pb2_grpc.RedactionServiceServicer):
                 return
             policy = unpacking.unpack_opening(opening)
             is_live = opening.mode != redaction_service_pb2.REDACTION_MODE_RETURN
-            stream = RedactionStream(policy, self._executor, self._metrics, is_live=is_live)
+            stream = RedactionStream(policy, self._executor, self._metrics, self._encoders, is_live=is_live)
             with self._exit_for(opening.mode, policy) as way_out:
                 log.info("redaction.stream_started", optic=policy.optic, exit=way_out.name)
                 try:
@@ -158,12 +162,20 @@ class RedactionStream:
         frames: how many were answered.
     """
 
-    def __init__(self, policy: OpticPolicy, executor: Executor, metrics: AnonymizerMetrics, *, is_live: bool) -> None:
+    def __init__(
+        self,
+        policy: OpticPolicy,
+        executor: Executor,
+        metrics: AnonymizerMetrics,
+        encoders: Encoders | None = None,
+        *,
+        is_live: bool,
+    ) -> None:
         self._policy = policy
         self._is_live = is_live
         self._executor = executor
         self._metrics = metrics
-        self._pipeline = Pipeline(policy.optic)
+        self._pipeline = Pipeline(policy.optic, encoders=encoders)
         self._prepare()
         self._unmasked = 0
         self.frames = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import pydantic
 
@@ -47,6 +47,9 @@ class AnonymizerSettings(AuditSettings, ServiceSettings):
     )
     erasure_period_seconds: float = pydantic.Field(
         600.0, gt=0, le=86_400, description="how often recordings are erased"
+    )
+    encoder: Literal["libx264", "auto", "h264_nvenc", "h264_qsv"] = pydantic.Field(
+        "libx264", description="H.264 encoder; auto: in hardware where that works; libx264 where it does not"
     )
     redaction_threads: int = pydantic.Field(2, ge=1, le=256, description="threads for masking and encoding")
     max_streams: int = pydantic.Field(256, ge=1, description="Redact streams at once")

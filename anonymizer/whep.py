@@ -2,7 +2,7 @@
 
 ``POST /whep/{device}/{optic}`` with an SDP offer and the bearer token of a viewing is answered with 201, an SDP answer
 and the session's resource; DELETE on it with the same token ends the session. Only the console's origin may call from a
-browser.
+browser. ``GET /still/{device}/{optic}`` with such a token gives one JPEG instead of a session.
 """
 
 from __future__ import annotations
@@ -16,11 +16,14 @@ import structlog
 from aiohttp import hdrs, web
 
 from anonymizer.liveview import Session
+from anonymizer.watermark import Watermark, still
 from mesh.errors import ArgoError, NotFound
 
 if TYPE_CHECKING:
-    from anonymizer.broadcast import Broadcasts
-    from anonymizer.domain.viewing import ViewingBook
+    from concurrent.futures import Executor
+
+    from anonymizer.broadcast import Broadcast, Broadcasts
+    from anonymizer.domain.viewing import Viewing, ViewingBook
     from anonymizer.metrics import AnonymizerMetrics
 
 log = structlog.get_logger(__name__)
@@ -39,11 +42,18 @@ class WhepEndpoint:
         broadcasts: the live pictures.
         metrics: counts viewers.
         console_origin: the origin from which browsers may call, e.g. "https://console.example"; None: none.
+        executor: where pictures with a watermark are made.
     """
 
     def __init__(
-        self, book: ViewingBook, broadcasts: Broadcasts, metrics: AnonymizerMetrics, console_origin: str | None
+        self,
+        book: ViewingBook,
+        broadcasts: Broadcasts,
+        metrics: AnonymizerMetrics,
+        console_origin: str | None,
+        executor: Executor,
     ) -> None:
+        self._executor = executor
         self._book = book
         self._broadcasts = broadcasts
         self._metrics = metrics
@@ -59,6 +69,8 @@ class WhepEndpoint:
 
         application = web.Application(client_max_size=MAX_OFFER_BYTES, middlewares=[guard])
         application.router.add_post("/whep/{device}/{optic}", self._begin)
+        application.router.add_get("/still/{device}/{optic}", self._still)
+        application.router.add_options("/still/{device}/{optic}", self._options)
         application.router.add_delete("/whep/{device}/{optic}/{viewing}", self._end)
         application.router.add_options("/whep/{device}/{optic}", self._options)
         application.router.add_options("/whep/{device}/{optic}/{viewing}", self._options)
@@ -93,12 +105,9 @@ class WhepEndpoint:
         if request.content_type != _SDP:
             raise web.HTTPUnsupportedMediaType(text=f"send an SDP offer as {_SDP}")
         optic = _optic(request)
-        viewing = self._book.begin(_token(request), optic, time.time())
-        broadcast = self._broadcasts.find(optic)
-        if broadcast is None:
-            self._book.end(viewing.name)
-            raise NotFound("the optic has no live picture now", reason="NO_LIVE_PICTURE", metadata={"optic": optic})
-        session = Session(broadcast)
+        viewing, broadcast = self._watched(request, optic)
+        watermark = None if viewing.by_page else Watermark(viewing.viewer, optic)
+        session = Session(broadcast, watermark, self._executor)
         task = asyncio.create_task(self._last(session, viewing.name, optic), name=viewing.name)
         self._sessions[viewing.name] = (session, task)
         try:
@@ -109,6 +118,28 @@ class WhepEndpoint:
             raise web.HTTPBadRequest(text="the offer cannot be used: ask for H.264 video") from None
         location = f"{request.path}/{viewing.name.removeprefix('viewings/')}"
         return web.Response(status=201, text=answer, content_type=_SDP, headers={hdrs.LOCATION: location})
+
+    async def _still(self, request: web.Request) -> web.Response:
+        """One picture; the token is spent on it."""
+        optic = _optic(request)
+        viewing, broadcast = self._watched(request, optic)
+        group = broadcast.group
+        self._book.end(viewing.name)
+        if not group:
+            raise _no_picture(optic)
+        loop = asyncio.get_running_loop()
+        content = await loop.run_in_executor(self._executor, still, group, Watermark(viewing.viewer, optic))
+        log.info("live_view.still_given", optic=optic, viewing=viewing.name)
+        return web.Response(body=content, content_type="image/jpeg")
+
+    def _watched(self, request: web.Request, optic: str) -> tuple[Viewing, Broadcast]:
+        """Begins the viewing that the request's token permits."""
+        viewing = self._book.begin(_token(request), optic, time.time())
+        broadcast = self._broadcasts.find(optic)
+        if broadcast is None:
+            self._book.end(viewing.name)
+            raise _no_picture(optic)
+        return viewing, broadcast
 
     async def _last(self, session: Session, name: str, optic: str) -> None:
         log.info("live_view.session_started", optic=optic, viewing=name)
@@ -135,11 +166,15 @@ class WhepEndpoint:
     async def _options(self, _request: web.Request) -> web.Response:
         headers = {
             "Accept-Post": _SDP,
-            hdrs.ACCESS_CONTROL_ALLOW_METHODS: "POST, DELETE, OPTIONS",
+            hdrs.ACCESS_CONTROL_ALLOW_METHODS: "GET, POST, DELETE, OPTIONS",
             hdrs.ACCESS_CONTROL_ALLOW_HEADERS: "Authorization, Content-Type",
             hdrs.ACCESS_CONTROL_MAX_AGE: "600",
         }
         return web.Response(status=204, headers=headers)
+
+
+def _no_picture(optic: str) -> NotFound:
+    return NotFound("the optic has no live picture now", reason="NO_LIVE_PICTURE", metadata={"optic": optic})
 
 
 def _optic(request: web.Request) -> str:

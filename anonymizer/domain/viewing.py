@@ -25,6 +25,7 @@ class Viewing:
         audit_entry: under which the act is on record.
         expires: until when the token can be used to begin; seconds since the epoch.
         started: when it began; None: it has not.
+        by_page: whether the page that shows it puts the watermark over it; else it is burned in.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Viewing:
     audit_entry: str
     expires: float
     started: float | None = None
+    by_page: bool = False
 
 
 class ViewingBook:
@@ -50,8 +52,17 @@ class ViewingBook:
         self._viewings: dict[str, Viewing] = {}
         self._by_digest: dict[bytes, str] = {}
 
-    def create(
-        self, optic: str, viewer: str, purpose: str, audit_entry: str, *, lifetime: float, most: int, now: float
+    def create(  # noqa: PLR0913 - what a viewing is, and by which bounds
+        self,
+        optic: str,
+        viewer: str,
+        purpose: str,
+        audit_entry: str,
+        *,
+        lifetime: float,
+        most: int,
+        now: float,
+        by_page: bool = False,
     ) -> tuple[Viewing, str]:
         """Permits a viewing.
 
@@ -63,6 +74,7 @@ class ViewingBook:
             lifetime: for how many seconds the token can be used to begin.
             most: how many may watch this optic at once; those who have not begun count.
             now: seconds since the epoch.
+            by_page: whether the page that shows it puts the watermark over it.
 
         Returns:
             The viewing and its token, which is told only here.
@@ -77,7 +89,8 @@ class ViewingBook:
                 reason="TOO_MANY_VIEWERS",
                 metadata={"optic": optic, "limit": str(most)},
             )
-        viewing = Viewing(f"viewings/{self._make_id()}", optic, viewer, purpose, audit_entry, now + lifetime)
+        name = f"viewings/{self._make_id()}"
+        viewing = Viewing(name, optic, viewer, purpose, audit_entry, now + lifetime, by_page=by_page)
         token = self._make_token()
         self._viewings[viewing.name] = viewing
         self._by_digest[_digest(token)] = viewing.name

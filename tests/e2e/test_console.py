@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,6 +34,7 @@ PLAYING = """
 const video = document.querySelector("video");
 return video && video.videoWidth > 0 && !video.paused ? video.currentTime : null;
 """
+MARKS = """return [...document.querySelectorAll(".tile .tile-watermark span")].map((mark) => mark.textContent);"""
 COLOURS = """
 const video = document.querySelector("video");
 const canvas = Object.assign(document.createElement("canvas"), {width: video.videoWidth, height: video.videoHeight});
@@ -110,7 +112,11 @@ async def test_an_operator_watches_masked_video_and_acknowledges_an_alert(
         return by_console[0] if by_console else None
 
     await until("an acknowledged alert", acknowledged)
+    marks = await asyncio.to_thread(browser.execute_script, MARKS)
     assert shown > 1
+    # Who watches stands over the picture, with the time.
+    assert len(marks) == 12
+    assert all(re.fullmatch(r"console \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", mark) for mark in marks)
     assert await asyncio.to_thread(browser.execute_script, COLOURS) > 0
     if picture := os.environ.get("ARGO_TEST_SCREENSHOT"):
         await asyncio.to_thread(browser.save_screenshot, picture)

@@ -39,7 +39,7 @@ async function start() {
   byId("purpose").textContent = purpose.label;
 
   let optics = null;
-  const wall = new Wall(byId("tiles"), purpose.id, () => optics?.render());
+  const wall = new Wall(byId("tiles"), purpose.id, session.operator, () => optics?.render());
   optics = new Optics(byId("optics"), byId("streaming-count"), wall, (rows) => {
     if (openFirst(wall, rows)) optics.onFirst = null;
   });

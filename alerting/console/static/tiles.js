@@ -6,6 +6,7 @@ import { Viewing } from "./whep.js";
 
 const MAXIMUM = 4;
 const RETRY_MS = 4000;
+const MARKS = 12;
 
 const WORDS = {
   new: "Connecting",
@@ -17,8 +18,9 @@ const WORDS = {
 };
 
 class Tile {
-  constructor(optic, label, purpose, onClose) {
+  constructor(optic, label, purpose, viewer, onClose) {
     this.optic = optic;
+    this.viewer = viewer;
     this.purpose = purpose;
     this.retry = 0;
     this.video = element("video", { muted: true, autoplay: true, playsInline: true });
@@ -27,13 +29,24 @@ class Tile {
     this.message = element("p", { className: "tile-message" }, "Asking for permission to watch");
     const close = element("button", { className: "quiet", type: "button", onclick: onClose }, "Close");
     close.setAttribute("aria-label", `Close ${label}`);
+    // Everybody receives the same packets: who watches, and when, stands over the picture on this page.
+    this.marks = element("div", { className: "tile-watermark" },
+      ...Array.from({ length: MARKS }, () => element("span", {})));
+    this.marks.setAttribute("aria-hidden", "true");
+    this.mark();
+    this.clock = setInterval(() => this.mark(), 1000);
     this.node = element("figure", { className: "tile" },
-      this.video, this.message,
+      this.video, this.marks, this.message,
       element("figcaption", {}, element("span", { className: "tile-label" }, label), this.state, close));
     this.node.dataset.state = "new";
     this.video.addEventListener("playing", () => this.show("connected", ""));
     this.viewing = new Viewing(this.video, (state) => this.connectionChanged(state));
     this.open();
+  }
+
+  mark() {
+    const time = new Date().toISOString().slice(0, 19).replace("T", " ");
+    for (const each of this.marks.children) each.textContent = `${this.viewer} ${time} UTC`;
   }
 
   async open() {
@@ -67,14 +80,16 @@ class Tile {
 
   close() {
     clearTimeout(this.retry);
+    clearInterval(this.clock);
     this.viewing.close();
     this.node.remove();
   }
 }
 
 export class Wall {
-  constructor(root, purpose, onChange) {
+  constructor(root, purpose, viewer, onChange) {
     this.root = root;
+    this.viewer = viewer;
     this.purpose = purpose;
     this.onChange = onChange;
     this.tiles = new Map();
@@ -95,7 +110,7 @@ export class Wall {
     if (this.has(optic)) return this.tiles.get(optic).node.scrollIntoView({ block: "nearest" });
     // The one that has been open longest makes room.
     if (this.full) this.close(this.tiles.keys().next().value);
-    const tile = new Tile(optic, label, this.purpose, () => this.close(optic));
+    const tile = new Tile(optic, label, this.purpose, this.viewer, () => this.close(optic));
     this.tiles.set(optic, tile);
     this.root.append(tile.node);
     this.changed();

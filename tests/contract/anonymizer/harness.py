@@ -85,7 +85,7 @@ async def running(authority: CertificateAuthority, recorder: Recorder | None = N
     book = ViewingBook(lambda: secrets.token_urlsafe(32), lambda: f"v{secrets.token_hex(8)}")
     async with AsyncExitStack() as stack:
         executor = stack.enter_context(ThreadPoolExecutor(1))
-        whep = WhepEndpoint(book, broadcasts, metrics, CONSOLE)
+        whep = WhepEndpoint(book, broadcasts, metrics, CONSOLE, executor)
         web = await stack.enter_async_context(serve_web(whep.application(), "127.0.0.1:0"))
         servicer = RedactionServicer(executor, broadcasts, recorder, metrics, max_streams=4)
 

@@ -5,7 +5,9 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+import cv2
 import grpc
+import numpy as np
 import pytest
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from av import VideoFrame
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     from mesh.authority import CertificateAuthority
 
 offer_loopback()
+
+BY_PAGE = live_view_service_pb2.CreateViewingRequest.WATERMARK_BY_PAGE
+BURNED_IN = live_view_service_pb2.CreateViewingRequest.WATERMARK_BURNED_IN
+UNSAID = live_view_service_pb2.CreateViewingRequest.WATERMARK_UNSPECIFIED
 
 
 @contextlib.asynccontextmanager
@@ -50,7 +56,14 @@ async def feeding(anonymizer: harness.Anonymizer) -> AsyncIterator[None]:
 
 
 async def permit(anonymizer: harness.Anonymizer, **fields: Any) -> live_view_service_pb2.Viewing:
-    values = {"optic": harness.OPTIC, "viewer": "operator/rossi", "purpose": "traffic", "audit_entry": "41", **fields}
+    values: dict[str, Any] = {
+        "optic": harness.OPTIC,
+        "viewer": "operator/rossi",
+        "purpose": "traffic",
+        "audit_entry": "41",
+        "watermark": BY_PAGE,
+    }
+    values |= fields
     async with anonymizer.channel("service/alerting") as channel:
         stub = live_view_service_pb2_grpc.LiveViewServiceStub(channel)
         return await stub.CreateViewing(live_view_service_pb2.CreateViewingRequest(**values))
@@ -109,6 +122,47 @@ async def test_two_viewers_receive_decodable_masked_pictures(authority: Certific
     assert {(picture.width, picture.height) for picture in pictures} == {(harness.WIDTH, harness.HEIGHT)}
     assert all(picture.to_ndarray(format="gray").std() < 2 for picture in pictures)
     assert watched == 2
+
+
+@pytest.mark.parametrize("watermark", [BURNED_IN, UNSAID])
+async def test_a_client_that_is_no_page_of_ours_sees_its_viewer_in_the_picture(
+    authority: CertificateAuthority, watermark: Any
+) -> None:
+    async with harness.running(authority) as anonymizer, feeding(anonymizer):
+        viewing = await permit(anonymizer, watermark=watermark)
+        async with watching(viewing) as (viewer, _, _):
+            pictures = [(await viewer.frames.get()).to_ndarray(format="gray") for _ in range(5)]
+
+    for picture in pictures:
+        # The street is one grey; the band below it is dark with bright letters, and the name stands across it.
+        assert picture[-12:].min() < 40
+        assert picture[-12:].max() > 180
+        assert picture[:-12].std() > 2
+
+
+async def test_a_still_bears_its_viewer_and_spends_its_token(authority: CertificateAuthority) -> None:
+    async with harness.running(authority) as anonymizer, feeding(anonymizer), aiohttp.ClientSession() as session:
+        viewing = await permit(anonymizer)
+        headers = {"Authorization": f"Bearer {viewing.token}"}
+        async with session.get(viewing.still_url, headers=headers) as response:
+            content, kind, status = await response.read(), response.content_type, response.status
+        async with session.get(viewing.still_url, headers=headers) as response:
+            again = response.status
+        elsewhere = await permit(anonymizer)
+        async with session.get(
+            elsewhere.still_url.replace("north", "south"), headers={"Authorization": f"Bearer {elsewhere.token}"}
+        ) as response:
+            other = response.status
+        going_on = [each.name for each in anonymizer.book.going_on(0.0)]
+
+    picture = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert (status, kind, again, other) == (200, "image/jpeg", 401, 403)
+    assert picture is not None
+    assert picture.shape == (harness.HEIGHT, harness.WIDTH)
+    assert picture[-12:].max() > 180
+    assert picture[:-12].std() > 2
+    assert b"Exif" not in content
+    assert going_on == [elsewhere.name]
 
 
 async def test_delete_ends_a_session_and_its_place_is_free_again(authority: CertificateAuthority) -> None:

@@ -3,11 +3,14 @@ from __future__ import annotations
 import av
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from anonymizer.broadcast import VIEWER_BACKLOG, Broadcast, Broadcasts
-from anonymizer.domain.frame import MaskedFrame, Size
+from anonymizer.domain.frame import Frame, MaskedFrame, Planes, Size
 from anonymizer.encoder import EncodedPicture, Encoder, without_messages
+from anonymizer.encoders import Encoders
 from anonymizer.muxing import SegmentBuilder
+from anonymizer.pipeline import Pipeline
 from tests.unit.anonymizer.streets import Street
 
 SIZE = Size(128, 96)
@@ -102,3 +105,32 @@ def test_what_the_encoder_makes_is_the_masked_picture() -> None:
     luma = pictures[0].to_ndarray(format="gray")
 
     assert np.abs(luma.astype(int) - 48).max() <= 3 or int(np.ptp(luma)) <= 3
+
+
+def test_an_encoder_that_does_not_work_here_gives_way_at_start_and_it_is_said_once() -> None:
+    with capture_logs() as logs:
+        encoders = Encoders("h264_qsv")
+        codecs = {encoders.open(SIZE).codec for _ in range(3)}
+
+    # A machine with such a device keeps it, and has nothing to say.
+    fell_back = [{"event": "encoder.fell_back", "wanted": "h264_qsv", "used": "libx264", "log_level": "warning"}]
+    assert (codecs, logs) in (({"libx264"}, fell_back), ({"h264_qsv"}, []))
+
+
+def test_an_encoder_that_fails_on_the_way_gives_way_without_a_picture_being_lost() -> None:
+    encoders = Encoders()
+    # As if a device had been there at the start: opening it fails for real.
+    encoders.codec = "h264_qsv"
+    first, second = Pipeline("devices/a/optics/b", encoders=encoders), Pipeline("devices/a/optics/c", encoders=encoders)
+    planes = Planes.filled(SIZE, 100, 128, 128)
+    with capture_logs() as logs:
+        answers = [
+            pipeline.process(Frame(number, number / 5, planes), None)
+            for number in range(3)
+            for pipeline in (first, second)
+        ]
+
+    assert [answer.failed_closed for answer in answers] == [False] * 6
+    assert all(answer.encoded is not None for answer in answers)
+    assert [entry["event"] for entry in logs] in (["encoder.fell_back"], [])
+    assert encoders.codec == ("libx264" if logs else "h264_qsv")

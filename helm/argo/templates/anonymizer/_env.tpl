@@ -27,6 +27,8 @@
   value: {{ .root.Values.origins.console | quote }}
 - name: ARGO_WEB_PUBLIC_URL
   value: {{ .root.Values.origins.live | quote }}
+- name: ARGO_ENCODER
+  value: {{ $anonymizer.encoder | quote }}
 - name: ARGO_REDACTION_THREADS
   value: {{ $anonymizer.redactionThreads | quote }}
 {{- with $anonymizer.recording.objectStore }}

@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*argo/anonymizer/v1/live_view_service.proto\x12\x12\x61rgo.anonymizer.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x8e\x01\n\x14\x43reateViewingRequest\x12\r\n\x05optic\x18\x01 \x01(\t\x12\x0e\n\x06viewer\x18\x02 \x01(\t\x12\x0f\n\x07purpose\x18\x03 \x01(\t\x12\x13\n\x0b\x61udit_entry\x18\x04 \x01(\t\x12\x31\n\x0etoken_lifetime\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xc9\x01\n\x07Viewing\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05optic\x18\x02 \x01(\t\x12\x0e\n\x06viewer\x18\x03 \x01(\t\x12\x0f\n\x07purpose\x18\x04 \x01(\t\x12\x10\n\x08whep_url\x18\x05 \x01(\t\x12\r\n\x05token\x18\x06 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"<\n\x13ListViewingsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"^\n\x14ListViewingsResponse\x12-\n\x08viewings\x18\x01 \x03(\x0b\x32\x1b.argo.anonymizer.v1.Viewing\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xcc\x01\n\x0fLiveViewService\x12V\n\rCreateViewing\x12(.argo.anonymizer.v1.CreateViewingRequest\x1a\x1b.argo.anonymizer.v1.Viewing\x12\x61\n\x0cListViewings\x12\'.argo.anonymizer.v1.ListViewingsRequest\x1a(.argo.anonymizer.v1.ListViewingsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*argo/anonymizer/v1/live_view_service.proto\x12\x12\x61rgo.anonymizer.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xad\x02\n\x14\x43reateViewingRequest\x12\r\n\x05optic\x18\x01 \x01(\t\x12\x0e\n\x06viewer\x18\x02 \x01(\t\x12\x0f\n\x07purpose\x18\x03 \x01(\t\x12\x13\n\x0b\x61udit_entry\x18\x04 \x01(\t\x12\x31\n\x0etoken_lifetime\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x45\n\twatermark\x18\x06 \x01(\x0e\x32\x32.argo.anonymizer.v1.CreateViewingRequest.Watermark\"V\n\tWatermark\x12\x19\n\x15WATERMARK_UNSPECIFIED\x10\x00\x12\x17\n\x13WATERMARK_BURNED_IN\x10\x01\x12\x15\n\x11WATERMARK_BY_PAGE\x10\x02\"\xdc\x01\n\x07Viewing\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05optic\x18\x02 \x01(\t\x12\x0e\n\x06viewer\x18\x03 \x01(\t\x12\x0f\n\x07purpose\x18\x04 \x01(\t\x12\x10\n\x08whep_url\x18\x05 \x01(\t\x12\r\n\x05token\x18\x06 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tstill_url\x18\t \x01(\t\"<\n\x13ListViewingsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"^\n\x14ListViewingsResponse\x12-\n\x08viewings\x18\x01 \x03(\x0b\x32\x1b.argo.anonymizer.v1.Viewing\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xcc\x01\n\x0fLiveViewService\x12V\n\rCreateViewing\x12(.argo.anonymizer.v1.CreateViewingRequest\x1a\x1b.argo.anonymizer.v1.Viewing\x12\x61\n\x0cListViewings\x12\'.argo.anonymizer.v1.ListViewingsRequest\x1a(.argo.anonymizer.v1.ListViewingsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,13 +34,15 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'argo.anonymizer.v1.live_vie
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CREATEVIEWINGREQUEST']._serialized_start=132
-  _globals['_CREATEVIEWINGREQUEST']._serialized_end=274
-  _globals['_VIEWING']._serialized_start=277
-  _globals['_VIEWING']._serialized_end=478
-  _globals['_LISTVIEWINGSREQUEST']._serialized_start=480
-  _globals['_LISTVIEWINGSREQUEST']._serialized_end=540
-  _globals['_LISTVIEWINGSRESPONSE']._serialized_start=542
-  _globals['_LISTVIEWINGSRESPONSE']._serialized_end=636
-  _globals['_LIVEVIEWSERVICE']._serialized_start=639
-  _globals['_LIVEVIEWSERVICE']._serialized_end=843
+  _globals['_CREATEVIEWINGREQUEST']._serialized_end=433
+  _globals['_CREATEVIEWINGREQUEST_WATERMARK']._serialized_start=347
+  _globals['_CREATEVIEWINGREQUEST_WATERMARK']._serialized_end=433
+  _globals['_VIEWING']._serialized_start=436
+  _globals['_VIEWING']._serialized_end=656
+  _globals['_LISTVIEWINGSREQUEST']._serialized_start=658
+  _globals['_LISTVIEWINGSREQUEST']._serialized_end=718
+  _globals['_LISTVIEWINGSRESPONSE']._serialized_start=720
+  _globals['_LISTVIEWINGSRESPONSE']._serialized_end=814
+  _globals['_LIVEVIEWSERVICE']._serialized_start=817
+  _globals['_LIVEVIEWSERVICE']._serialized_end=1021
 # @@protoc_insertion_point(module_scope)

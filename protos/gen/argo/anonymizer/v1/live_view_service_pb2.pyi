@@ -9,6 +9,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -26,11 +27,35 @@ class CreateViewingRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    class _Watermark:
+        ValueType = _typing.NewType("ValueType", _builtins.int)
+        V: _TypeAlias = ValueType  # noqa: Y015
+
+    class _WatermarkEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[CreateViewingRequest._Watermark.ValueType], _builtins.type):
+        DESCRIPTOR: _descriptor.EnumDescriptor
+        WATERMARK_UNSPECIFIED: CreateViewingRequest._Watermark.ValueType  # 0
+        """Not said; taken as burned in."""
+        WATERMARK_BURNED_IN: CreateViewingRequest._Watermark.ValueType  # 1
+        """The anonymizer: the picture is encoded again for this viewer alone."""
+        WATERMARK_BY_PAGE: CreateViewingRequest._Watermark.ValueType  # 2
+        """The page that shows it, which the caller answers for: the viewer receives the very packets that are recorded."""
+
+    class Watermark(_Watermark, metaclass=_WatermarkEnumTypeWrapper):
+        """Who puts the viewer's name and the time over the picture."""
+
+    WATERMARK_UNSPECIFIED: CreateViewingRequest.Watermark.ValueType  # 0
+    """Not said; taken as burned in."""
+    WATERMARK_BURNED_IN: CreateViewingRequest.Watermark.ValueType  # 1
+    """The anonymizer: the picture is encoded again for this viewer alone."""
+    WATERMARK_BY_PAGE: CreateViewingRequest.Watermark.ValueType  # 2
+    """The page that shows it, which the caller answers for: the viewer receives the very packets that are recorded."""
+
     OPTIC_FIELD_NUMBER: _builtins.int
     VIEWER_FIELD_NUMBER: _builtins.int
     PURPOSE_FIELD_NUMBER: _builtins.int
     AUDIT_ENTRY_FIELD_NUMBER: _builtins.int
     TOKEN_LIFETIME_FIELD_NUMBER: _builtins.int
+    WATERMARK_FIELD_NUMBER: _builtins.int
     optic: _builtins.str
     """`devices/{device}/optics/{optic}`. Required."""
     viewer: _builtins.str
@@ -39,6 +64,8 @@ class CreateViewingRequest(_message.Message):
     """What for. Required."""
     audit_entry: _builtins.str
     """The audit entry under which the act is on record. Required."""
+    watermark: Global___CreateViewingRequest.Watermark.ValueType
+    """Where the viewer's name and the time stand in the picture."""
     @_builtins.property
     def token_lifetime(self) -> _duration_pb2.Duration:
         """For how long the token may be used to begin; default 60 s, at most 300 s."""
@@ -51,10 +78,11 @@ class CreateViewingRequest(_message.Message):
         purpose: _builtins.str = ...,
         audit_entry: _builtins.str = ...,
         token_lifetime: _duration_pb2.Duration | None = ...,
+        watermark: Global___CreateViewingRequest.Watermark.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["token_lifetime", b"token_lifetime"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_entry", b"audit_entry", "optic", b"optic", "purpose", b"purpose", "token_lifetime", b"token_lifetime", "viewer", b"viewer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_entry", b"audit_entry", "optic", b"optic", "purpose", b"purpose", "token_lifetime", b"token_lifetime", "viewer", b"viewer", "watermark", b"watermark"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -74,6 +102,7 @@ class Viewing(_message.Message):
     TOKEN_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
+    STILL_URL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`viewings/{viewing}`."""
     optic: _builtins.str
@@ -86,6 +115,8 @@ class Viewing(_message.Message):
     """The WHEP endpoint."""
     token: _builtins.str
     """The bearer token for it; only in the answer to CreateViewing."""
+    still_url: _builtins.str
+    """Where one still picture (JPEG), with the viewer's name and the time burned in, is had for the same token instead of a session."""
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
         """Until when the token can be used to begin."""
@@ -105,10 +136,11 @@ class Viewing(_message.Message):
         token: _builtins.str = ...,
         expire_time: _timestamp_pb2.Timestamp | None = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
+        still_url: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "name", b"name", "optic", b"optic", "purpose", b"purpose", "start_time", b"start_time", "token", b"token", "viewer", b"viewer", "whep_url", b"whep_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expire_time", b"expire_time", "name", b"name", "optic", b"optic", "purpose", b"purpose", "start_time", b"start_time", "still_url", b"still_url", "token", b"token", "viewer", b"viewer", "whep_url", b"whep_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
