@@ -24,6 +24,7 @@ from bench import (
     scorecard,
     search,
     tracking,
+    viewing,
 )
 from bench.results import Result
 from bench.scripted import measuring as scripted
@@ -41,6 +42,7 @@ PARTS: Mapping[str, Callable[[Path, float | None], list[Result]]] = {
     "models": lambda video, _seconds: models.measure(video),
     "tracking": lambda video, _seconds: tracking.measure(video),
     "search": lambda _video, _seconds: search.measure(),
+    "viewing": lambda video, _seconds: viewing.measure(video),
     "alarms": lambda _video, seconds: alarms.measure(seconds or alarms.KILLING_SECONDS),
     "audit": lambda _video, _seconds: audit.measure(),
     "gateway": lambda video, _seconds: gateway.measure(video),
