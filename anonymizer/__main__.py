@@ -37,7 +37,7 @@ async def compose(application: lifecycle.Application[AnonymizerSettings]) -> Non
     cv2.setNumThreads(1)
     metrics = AnonymizerMetrics(application.metrics)
     executor = ThreadPoolExecutor(settings.redaction_threads, thread_name_prefix="redaction")
-    recording = await setup.recording(application, metrics, executor)
+    recording = await setup.recording(application, metrics)
     broadcasts = Broadcasts()
     book = ViewingBook(lambda: secrets.token_urlsafe(_TOKEN_BYTES), lambda: f"v{secrets.token_hex(8)}")
     whep = WhepEndpoint(book, broadcasts, metrics, settings.console_origin, executor)

@@ -35,7 +35,6 @@ from mesh.signing import Signer, read_signing_key
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from concurrent.futures import Executor
 
     from anonymizer.domain.holding import Holds
     from anonymizer.metrics import AnonymizerMetrics
@@ -45,6 +44,8 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _CLIP_THREADS = 2
+_MUXING_THREADS = 2
+"""Of their own: segments of many optics are whole at the same moment, and must not wait behind masking."""
 
 
 class Recording:
@@ -53,7 +54,6 @@ class Recording:
     Args:
         settings: with everything that recording needs.
         metrics: counts what happens.
-        executor: where segments are muxed.
         read_holds: asks what is held.
 
     Raises:
@@ -64,7 +64,6 @@ class Recording:
         self,
         settings: AnonymizerSettings,
         metrics: AnonymizerMetrics,
-        executor: Executor,
         read_holds: Callable[[], Awaitable[Holds]],
     ) -> None:
         url, signing_key = settings.recording_url, settings.signing_key_file
@@ -80,7 +79,8 @@ class Recording:
         reports = ErasureReports(self.store, self.due, self.signer, SOFTWARE)
         premises = Premises(self.store, self.index, self.due, reports)
         self.eraser = Eraser(premises, read_holds, metrics, utc_now, self.database.now)
-        self.recorder = Recorder(self.store, metrics, executor, is_over=self.eraser.is_over, stored=self.indexing.put)
+        muxing = ThreadPoolExecutor(_MUXING_THREADS, thread_name_prefix="muxing")
+        self.recorder = Recorder(self.store, metrics, muxing, is_over=self.eraser.is_over, stored=self.indexing.put)
 
     def servicer(self) -> RecordingServicer:
         """Answers RecordingService."""
@@ -120,7 +120,7 @@ class Recording:
 
 
 async def recording(
-    application: lifecycle.Application[AnonymizerSettings], metrics: AnonymizerMetrics, executor: Executor
+    application: lifecycle.Application[AnonymizerSettings], metrics: AnonymizerMetrics
 ) -> Recording | None:
     """The recording, already writing and erasing; None when no store is set.
 
@@ -132,7 +132,7 @@ async def recording(
         log.warning("recording.disabled")
         return None
     registry = await application.enter(open_channel(settings.registry, settings, peer="service/registry"))
-    running = Recording(settings, metrics, executor, HoldsClient(registry).read)
+    running = Recording(settings, metrics, HoldsClient(registry).read)
     running.start(application)
     return running
 

@@ -96,7 +96,7 @@ def _process(pipeline: Pipeline, frame: Frame, wish: bool) -> Any:  # noqa: FBT0
     return pipeline.process(frame, None, key_frame=wish)
 
 
-# --- viewers: the anonymizer in a process of its own, whose CPU time is read; those who watch in this one ---------------
+# --- viewers: the anonymizer in a process of its own, whose CPU time is read; those who watch in this one ---
 
 
 async def _watched_by(video: Path, viewers: int) -> float:
@@ -182,9 +182,9 @@ async def _recorded(video: Path) -> list[Result]:
     delays, process = _Delays(), psutil.Process(os.getpid())
     metrics = AnonymizerMetrics(prometheus_client.CollectorRegistry())
     pictures = _pictures(video)
-    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as executor:
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(2) as executor, ThreadPoolExecutor(2) as muxing:
         store = RecordingStore(open_objects(Path(folder).as_uri()), FileWrapping(bytes(32)))
-        recorder = Recorder(store, metrics, executor, is_over=lambda _segment: False, stored=delays.stored)
+        recorder = Recorder(store, metrics, muxing, is_over=lambda _segment: False, stored=delays.stored)
         memory, began = process.memory_info().rss, time.process_time()
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(recorder.run())]
