@@ -11,6 +11,7 @@ from alerting.assembly import Parts, utc_now
 from alerting.clients import GatewayClient, HoldsClient, LiveViewClient, RegistryClient
 from alerting.console.application import console
 from alerting.console.board import Board
+from alerting.flow_export_command import export_flows_command
 from alerting.metrics import Metrics
 from alerting.settings import AlertingSettings
 from mesh import audit, lifecycle
@@ -21,6 +22,8 @@ from mesh.postgres import open_pool
 from mesh.rpc.channel import open_channel
 
 log = structlog.get_logger()
+
+COMMANDS = {"migrate": migrations.migrate_command, "export-flows": export_flows_command}
 
 
 async def compose(application: lifecycle.Application[AlertingSettings]) -> None:
@@ -73,7 +76,7 @@ async def open_console(
 
 def main() -> int:
     """Runs the service; the exit status."""
-    return lifecycle.main("alerting", AlertingSettings, compose, commands={"migrate": migrations.migrate_command})
+    return lifecycle.main("alerting", AlertingSettings, compose, commands=COMMANDS)
 
 
 if __name__ == "__main__":

@@ -167,6 +167,15 @@ class FlowDesk(Generic[C]):
                 await _pause(stirred, self._bookmark_seconds)
         raise Unavailable("the service stops: go on elsewhere", reason="SHUTTING_DOWN", retry_after=1.0)
 
+    async def newest(self, step: timedelta) -> tuple[datetime, datetime]:
+        """The last interval that is given.
+
+        Raises:
+            InvalidArgument: the step is not of the grid.
+        """
+        end = await self._complete(grid.checked(step))
+        return end - step, end
+
     async def _catch_up(self, question: Question, mark: Mark, step: timedelta) -> AsyncIterator[Update[C]]:
         """What is complete after a mark, then a bookmark."""
         complete = await self._complete(step)

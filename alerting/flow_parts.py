@@ -11,6 +11,7 @@ from alerting.domain.flows.cells import Cell
 from alerting.domain.flows.release import OpenFlow
 from alerting.flow_consumer import FlowConsumer
 from alerting.flow_desk import FlowDesk
+from alerting.flow_export import FlowExport
 from alerting.flow_places import follow_places
 from alerting.flow_release import FlowRelease
 from alerting.metrics import Metrics
@@ -50,6 +51,14 @@ class FlowParts:
         published = OpenFlowStore(database)
         self.open_desk: FlowDesk[OpenFlow] = FlowDesk(
             published, None, signal, bookmark_seconds=settings.bookmark_seconds, clock=clock
+        )
+        self.export = FlowExport(
+            self.store,
+            self.desk,
+            self.open_desk,
+            publisher=settings.publisher,
+            relative_error=settings.flow_relative_error,
+            clock=clock,
         )
         self.release = FlowRelease(
             published,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pydantic
 
@@ -52,7 +52,13 @@ class AlertingSettings(AuditSettings, ServiceSettings):
     group_seconds: float = pydantic.Field(
         30.0, ge=0, description="events of one rule and place within this time of each other are one alert"
     )
-    open_flow_minutes: Literal[5, 15, 60] = pydantic.Field(
+    open_flows: bool = pydantic.Field(
+        False, description="serve what is published for everybody over HTTP, without a session"
+    )
+    publisher: str = pydantic.Field(
+        "ARGO", min_length=1, max_length=100, description="who publishes counts, in DATEX II"
+    )
+    open_flow_minutes: Annotated[Literal[5, 15, 60], pydantic.BeforeValidator(int)] = pydantic.Field(
         5, description="length of the intervals of what is published for everybody; longer ones withhold less"
     )
     open_flow_grace_seconds: float = pydantic.Field(

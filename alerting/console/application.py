@@ -15,6 +15,7 @@ from alerting.console.pages import Pages
 from alerting.console.routes import ACTS
 from alerting.console.sessions import Sessions
 from alerting.console.sign_in import SIGN_IN, SIGNED_IN, Client, SignIn
+from alerting.open_web import open_routes
 from alerting.settings import AlertingSettings
 from mesh.identity import Identity
 from mesh.rpc.authorisation import token_verifier
@@ -57,6 +58,8 @@ def console(
     if sessions is not None and client is not None:
         way = SignIn(settings, client, sessions, believed, clock, start=pages.start)
         application.add_routes([web.get(SIGN_IN, way.begin), web.get(SIGNED_IN, way.finish)])
+    if settings.open_flows:
+        application.add_routes(open_routes(parts.flows.export))
     if sessions is not None:
         api = Api(parts.desk, board, live_view, parts.records, sessions, authorities=settings.authorities, clock=clock)
         application.add_routes([*_api_routes(api), *DutyApi(parts.alarms.duty, parts.alarms.quality).routes()])

@@ -27,7 +27,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 SESSION: web.RequestKey[Session] = web.RequestKey("session", Session)
 CSRF_HEADER = "X-CSRF-Token"
-OPEN_PATHS = ("/static/", "/sign-in", "/signed-in")
+OPEN_PATHS = ("/static/", "/sign-in", "/signed-in", "/open/")
 _SAFE_METHODS = ("GET", "HEAD")
 
 HTTP_STATUS: Mapping[str, int] = MappingProxyType(

@@ -181,6 +181,7 @@ class Environments:
             "ARGO_MIGRATE_ON_START": "true",
             "ARGO_WEB_LISTEN": self.web("alerting"),
             **self._checkpoints(),
+            "ARGO_OPEN_FLOWS": "true",
             "ARGO_REGISTRY": self.target("registry"),
             "ARGO_ANONYMIZER": self.target("anonymizer"),
             "ARGO_CAMERA_GATEWAY": self.target("camera-gateway"),

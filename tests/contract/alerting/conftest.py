@@ -53,7 +53,12 @@ async def pool(database: EmbeddedPostgres) -> AsyncIterator[Pool]:
 @pytest.fixture
 def service_settings(authority: CertificateAuthority) -> AlertingSettings:
     return support.settings(
-        authority, maximum_watches=3, console_token=TOKEN, console_operator="rossi", whep_origins=(WHEP_ORIGIN,)
+        authority,
+        maximum_watches=3,
+        console_token=TOKEN,
+        console_operator="rossi",
+        open_flows=True,
+        whep_origins=(WHEP_ORIGIN,),
     )
 
 

@@ -89,7 +89,7 @@ async def postgres(tmp_path: Path) -> AsyncIterator[EmbeddedPostgres]:
 
 
 async def test_without_its_tables_it_says_what_to_do_and_with_them_it_ends_in_good_order(
-    authority: CertificateAuthority, postgres: EmbeddedPostgres
+    authority: CertificateAuthority, postgres: EmbeddedPostgres, tmp_path: Path
 ) -> None:
     environ = environment(authority, postgres_dsn=await postgres.ensure_service("alerting"))
 
@@ -103,6 +103,11 @@ async def test_without_its_tables_it_says_what_to_do_and_with_them_it_ends_in_go
     audit = len(list((ROOT / "mesh/sql/migrations").glob("*_pre_*.sql")))
     assert (status, f"{pre + audit} migrations applied" in printed) == (0, True)
     assert (await finished(environ, "migrate", "--phase", "post"))[0] == 0
+    export = ("export-flows", "--output", str(tmp_path / "flows"), "--format")
+    assert (await finished(environ, *export, "ngsi-ld"))[0] == 0
+    assert (tmp_path / "flows").read_text() == "[]"
+    status, _, complaint = await finished(environ, *export, "datex2", "--site", "sites/nowhere")
+    assert (status, complaint.strip()) == (2, "export-flows: nothing is counted at sites/nowhere")
 
     async with running(environ) as service:
         await service.until("service.ready")

@@ -60,6 +60,18 @@
   value: {{ int $root.Values.alerting.search.perHour | quote }}
 - name: ARGO_SEARCH_KEPT_SECONDS
   value: {{ int $root.Values.alerting.search.keptSeconds | quote }}
+{{- with $root.Values.alerting.flows }}
+- name: ARGO_OPEN_FLOWS
+  value: {{ .open | quote }}
+- name: ARGO_PUBLISHER
+  value: {{ .publisher | quote }}
+- name: ARGO_OPEN_FLOW_MINUTES
+  value: {{ .openMinutes | quote }}
+{{- if ne (toString .relativeError) "" }}
+- name: ARGO_FLOW_RELATIVE_ERROR
+  value: {{ .relativeError | quote }}
+{{- end }}
+{{- end }}
 {{- if $root.Values.alerting.console.existingSecret }}
 {{ include "argo.secretEnv" (dict "name" "ARGO_CONSOLE_TOKEN" "secret" $root.Values.alerting.console) }}
 {{- end }}
