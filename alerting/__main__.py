@@ -52,6 +52,7 @@ async def compose(application: lifecycle.Application[AlertingSettings]) -> None:
     application.spawn("timekeeper", parts.alarms.timekeeper.run(settings.due_seconds))
     for name, task in parts.flows.tasks(bus, registry).items():
         application.spawn(name, task)
+    application.spawn("crowds", parts.crowds.watch.run())
     application.spawn("upkeep", parts.upkeep.run(settings.erasure_seconds))
     application.spawn("break-glass", parts.oversight.break_glass.remind(settings.erasure_seconds))
     keep_checkpoints(application, settings, lambda: parts.log, migrations.SCHEMA)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from alerting.alarm_parts import AlarmParts
 from alerting.consumer import Consumers
+from alerting.crowd_parts import CrowdParts
 from alerting.domain.roster import Roster
 from alerting.flow_parts import FlowParts
 from alerting.metrics import Metrics
@@ -69,6 +70,7 @@ class Parts:
         self.search = SearchParts(
             settings, database, SearchRecords(self.log), metrics, read_atlas, self.oversight.approvals, utc_now
         )
+        self.crowds = CrowdParts(settings, database, self.records, self.signal, tell=self.consumers.tell, clock=utc_now)
         hold_watch = HoldWatch(HoldStore(database), read_holds, metrics)
         self.upkeep = Upkeep(
             ErasureStore(database), observations, hold_watch, self.alarms.store, self.records, metrics, utc_now
@@ -84,5 +86,6 @@ class Parts:
         )
         self.audit.register(audit_service_pb2_grpc.add_AuditServiceServicer_to_server, server)
         self.flows.register(server)
+        self.crowds.register(server, self.metrics)
         self.oversight.register(server)
         self.search.register(server)

@@ -85,6 +85,14 @@ class Consumers:
             with _traced(batch.events):
                 await self._gatherer.add(events)
 
+    async def tell(self, events: Sequence[RuleEvent]) -> None:
+        """Raises alarms of alerting's own, by the road that the events of rules take.
+
+        Raises:
+            Unavailable: the database does not answer; nothing was kept.
+        """
+        await self._gatherer.add(events)
+
     async def take_observations(self, batch: bus_pb2.ObservationBatch, delivery: Delivery) -> None:
         """Keeps the observations of a batch.
 

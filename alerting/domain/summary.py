@@ -26,6 +26,13 @@ _HAPPENINGS: Mapping[str, str] = MappingProxyType(
         "Argo/SmokeOrFire": "showed smoke or fire in zone",
         "Argo/Flooding": "showed standing water in zone",
         "Argo/LostVisibility": "could hardly be seen in zone",
+        "Argo/SectorFilling": "nearly filled sector",
+        "Argo/SectorFull": "filled sector",
+        "Argo/SectorFullSoon": "will soon fill sector",
+        "Argo/SectorDense": "stood dangerously close together in sector",
+        "Argo/GateCounterFlow": "went both ways at a gate of sector",
+        "Argo/ExitsTooFew": "are more than the exits let out of sector",
+        "Argo/SectorBlind": "could no longer be counted in sector",
     }
 )
 """Rule topics in words: ONVIF's (ONVIF Analytics Service Specification, annex A), and ours where ONVIF has none."""

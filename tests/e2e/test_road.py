@@ -28,6 +28,7 @@ AUTHORITY = "authority/polizia-locale"
 RECIPIENT = "authorities/polizia-locale"
 EXAMPLE = Path("docs/examples/watch_alerts.py").resolve()
 SEARCH_EXAMPLE = EXAMPLE.with_name("search_testimony.py")
+CROWD_EXAMPLE = Path("docs/examples/watch_crowd_event.py").resolve()
 
 
 async def test_every_analysed_picture_is_masked(street: Street) -> None:
@@ -142,3 +143,22 @@ async def test_the_example_of_a_testimony_searches(street: Street, tmp_path: Pat
 
     assert (client.returncode, complaint.decode()) == (0, "")
     assert re.fullmatch(r"\d+ found, \d+ optics were blind for some of the time", printed.decode().splitlines()[-1])
+
+
+async def test_the_counts_of_a_zone_reach_whoever_watches_an_event(street: Street, tmp_path: Path) -> None:
+    (tmp_path / ".argo").symlink_to(street.mesh.state.path)
+
+    client = await asyncio.create_subprocess_exec(
+        sys.executable, str(CROWD_EXAMPLE), f"{OPTIC}/zones/area", cwd=tmp_path, stdout=subprocess.PIPE
+    )
+    assert client.stdout is not None
+    try:
+        line = ""
+        # Nothing is known until the first counts have come.
+        while "green" not in line and "amber" not in line and "red" not in line:
+            line = (await client.stdout.readline()).decode()
+            assert line.startswith("square "), line
+    finally:
+        if client.returncode is None:
+            client.kill()
+        await client.wait()
