@@ -77,6 +77,7 @@ class RegistryClient:
                 async for item in self._pages(collection, parent="devices/-/optics/-"):
                     optic = item.name.rsplit("/", 2)[0]
                     site = sites.get(devices.get(optic.split("/optics/")[0], ""))
+                    point = site.location if site is not None and site.HasField("location") else None
                     places.append(
                         Site(
                             place=item.name,
@@ -84,8 +85,8 @@ class RegistryClient:
                             site=site.name if site is not None else "",
                             display_name=display_name(item.display_name),
                             site_display_name=display_name(site.display_name) if site is not None else "",
-                            latitude=site.location.latitude if site is not None else None,
-                            longitude=site.location.longitude if site is not None else None,
+                            latitude=point.latitude if point is not None else None,
+                            longitude=point.longitude if point is not None else None,
                         )
                     )
             return places

@@ -87,86 +87,47 @@ FROM flow_places
 WHERE (cardinality($1::text[]) = 0 AND cardinality($2::text[]) = 0) OR place = ANY ($1) OR site = ANY ($2)
 ORDER BY place
 
--- name: list_flows
--- Cells of $1, each made of the places $2 with their optics $3, in steps of $6 from $4 to $5; after the cell ($7, $8, $9, $10).
-WITH members AS (
-    SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) AS members (target, place, optic)
-), optics AS (
-    SELECT DISTINCT target, optic FROM members
-), grid AS MATERIALIZED (
-    -- Every pair has a row of all classes together, so more pairs than rows are never looked at.
-    SELECT target, start
-    FROM (SELECT DISTINCT target FROM members) AS targets,
-        generate_series($4::timestamptz, $5::timestamptz - $6::interval, $6::interval) AS start
-    WHERE (target, start) >= ($7::text, $8::timestamptz)
-    ORDER BY target, start
-    LIMIT $11::integer
-), covered AS (
-    SELECT grid.target, grid.start,
-        -- least() passes over what is not there.
-        sum(least(coalesce(coverage.analysed_seconds, 0), 60)) / (count(DISTINCT optics.optic) * extract(epoch FROM $6::interval))
-            AS share
-    FROM grid
-    JOIN optics USING (target)
-    LEFT JOIN flow_coverage AS coverage
-        ON coverage.optic = optics.optic AND coverage.minute >= grid.start AND coverage.minute < grid.start + $6::interval
-    GROUP BY grid.target, grid.start
-), classes AS (
-    SELECT grid.target, grid.start, counted.object_class,
-        sum(left_to_right) AS left_to_right, sum(right_to_left) AS right_to_left, sum(measured) AS measured,
-        sum(speed_sum) AS speed_sum, sum(present_seconds) AS present_seconds, max(maximum_present) AS maximum_present,
-        sum(density_seconds) AS density_seconds, max(maximum_density) AS maximum_density
-    FROM grid
-    JOIN members USING (target)
-    JOIN flow_minutes AS counted
-        ON counted.place = members.place AND counted.minute >= grid.start AND counted.minute < grid.start + $6::interval
-    GROUP BY grid.target, grid.start, counted.object_class
-), together AS (
-    SELECT target, start,
-        sum(left_to_right) AS left_to_right, sum(right_to_left) AS right_to_left, sum(measured) AS measured,
-        sum(speed_sum) AS speed_sum, sum(present_seconds) AS present_seconds, max(maximum_present) AS maximum_present,
-        sum(density_seconds) AS density_seconds, max(maximum_density) AS maximum_density
-    FROM classes
-    GROUP BY target, start
-), missed AS (
-    SELECT grid.target, grid.start, sum(time_to_collision) AS time_to_collision, sum(post_encroachment) AS post_encroachment
-    FROM grid
-    JOIN members USING (target)
-    JOIN flow_near_misses AS missed
-        ON missed.zone = members.place AND missed.minute >= grid.start AND missed.minute < grid.start + $6::interval
-    GROUP BY grid.target, grid.start
-), turned AS (
-    SELECT grid.target, grid.start, turn.object_class, turn.to_line, sum(turn.turned) AS turned
-    FROM grid
-    JOIN members USING (target)
-    JOIN flow_turns AS turn
-        ON turn.from_line = members.place AND turn.minute >= grid.start AND turn.minute < grid.start + $6::interval
-    -- A site has no one line to turn from.
-    WHERE grid.target = members.place
-    GROUP BY grid.target, grid.start, turn.object_class, turn.to_line
-), cells AS (
-    SELECT target, start, 0::smallint AS object_class, '' AS to_place, left_to_right, right_to_left, measured, speed_sum,
-        present_seconds, maximum_present, density_seconds, maximum_density, 0::bigint AS turned, time_to_collision, post_encroachment
-    FROM grid LEFT JOIN together USING (target, start) LEFT JOIN missed USING (target, start)
-    UNION ALL
-    SELECT target, start, object_class, '', left_to_right, right_to_left, measured, speed_sum,
-        present_seconds, maximum_present, density_seconds, maximum_density, 0, 0, 0
-    FROM classes WHERE object_class <> 0
-    UNION ALL
-    SELECT target, start, object_class, to_line, 0, 0, 0, 0, 0, 0, 0, 0, turned, 0, 0 FROM turned
-)
-SELECT
-    target, start, object_class, to_place, least(covered.share, 1)::float8 AS coverage,
-    coalesce(left_to_right, 0)::bigint AS left_to_right, coalesce(right_to_left, 0)::bigint AS right_to_left,
-    coalesce(measured, 0)::bigint AS measured, coalesce(speed_sum, 0)::float8 AS speed_sum,
-    coalesce(present_seconds, 0)::float8 AS present_seconds, coalesce(maximum_present, 0)::integer AS maximum_present,
-    coalesce(density_seconds, 0)::float8 AS density_seconds, coalesce(maximum_density, 0)::float8 AS maximum_density,
-    turned::bigint AS turned, coalesce(time_to_collision, 0)::bigint AS time_to_collision,
-    coalesce(post_encroachment, 0)::bigint AS post_encroachment
-FROM cells JOIN covered USING (target, start)
-WHERE (target, start, object_class, to_place) > ($7, $8, $9::smallint, $10::text)
-ORDER BY target, start, object_class, to_place
-LIMIT $11
+-- name: list_flow_coverage
+-- The share that was analysed of each pair of an optic $1 and a start $2, of length $3, by the pair's number; of none, no row. OFFSET 0
+-- has each pair look up its own few minutes: joined as a whole, every minute of an optic would meet every pair of it.
+SELECT number, sum(least(minutes.analysed_seconds, 60))::float8 AS analysed_seconds
+FROM unnest($1::text[], $2::timestamptz[]) WITH ORDINALITY AS pairs (optic, start, number)
+CROSS JOIN LATERAL (
+    SELECT analysed_seconds FROM flow_coverage
+    WHERE optic = pairs.optic AND minute >= pairs.start AND minute < pairs.start + $3::interval
+    OFFSET 0
+) AS minutes
+GROUP BY number
+
+-- name: list_flow_classes
+-- What was counted at each pair of a place $1 and a start $2, of length $3, by the pair's number and by class.
+SELECT number, object_class, sum(left_to_right)::bigint AS left_to_right, sum(right_to_left)::bigint AS right_to_left,
+    sum(measured)::bigint AS measured, sum(speed_sum)::float8 AS speed_sum, sum(present_seconds)::float8 AS present_seconds,
+    max(maximum_present)::integer AS maximum_present, sum(density_seconds)::float8 AS density_seconds,
+    max(maximum_density)::float8 AS maximum_density
+FROM unnest($1::text[], $2::timestamptz[]) WITH ORDINALITY AS pairs (place, start, number)
+CROSS JOIN LATERAL (
+    SELECT * FROM flow_minutes WHERE place = pairs.place AND minute >= pairs.start AND minute < pairs.start + $3::interval OFFSET 0
+) AS minutes
+GROUP BY number, object_class
+
+-- name: list_flow_turns
+-- The turning movements from a line $1, likewise.
+SELECT number, object_class, to_line, sum(turned)::bigint AS turned
+FROM unnest($1::text[], $2::timestamptz[]) WITH ORDINALITY AS pairs (line, start, number)
+CROSS JOIN LATERAL (
+    SELECT * FROM flow_turns WHERE from_line = pairs.line AND minute >= pairs.start AND minute < pairs.start + $3::interval OFFSET 0
+) AS minutes
+GROUP BY number, object_class, to_line
+
+-- name: list_flow_near_misses
+-- The near misses in a zone $1, likewise.
+SELECT number, sum(time_to_collision)::bigint AS time_to_collision, sum(post_encroachment)::bigint AS post_encroachment
+FROM unnest($1::text[], $2::timestamptz[]) WITH ORDINALITY AS pairs (zone, start, number)
+CROSS JOIN LATERAL (
+    SELECT * FROM flow_near_misses WHERE zone = pairs.zone AND minute >= pairs.start AND minute < pairs.start + $3::interval OFFSET 0
+) AS minutes
+GROUP BY number
 
 -- name: register_flow_places
 -- What the registry says; a place that it no longer has stays with what was counted there.

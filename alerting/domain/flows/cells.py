@@ -47,7 +47,7 @@ class Kind(enum.Enum):
         return cls(place.split("/")[-2])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Key:
     """Which cell; the order of lists.
 
@@ -62,6 +62,9 @@ class Key:
     start: datetime
     object_class: int = 0
     to_place: str = ""
+
+
+_MAXIMA: Final = frozenset({"maximum_present", "maximum_density"})
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,13 @@ class Sums:
     turned: int = 0
     time_to_collision: int = 0
     post_encroachment: int = 0
+
+    def plus(self, other: Sums) -> Sums:
+        """Both together: sums, and the larger of maxima."""
+        mine, its = vars(self), vars(other)
+        return Sums(
+            **{name: max(mine[name], its[name]) if name in _MAXIMA else mine[name] + its[name] for name in mine}
+        )
 
 
 @dataclass(frozen=True)
