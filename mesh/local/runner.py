@@ -33,7 +33,8 @@ _NOBODY: Final = "tls://127.0.0.1:1"
 """The bus of a mesh that has none: services connect in the background and go on without."""
 
 PEOPLE: Final = (
-    "administrator/local", "supervisor/second", "operator/local", "auditor/local", "authority/polizia-locale",
+    "administrator/local", "supervisor/second", "operator/local", "investigator/local", "auditor/local",
+    "authority/polizia-locale",
     "system/local",
 )  # fmt: skip
 """Identities that get a certificate, for the command line and for clients; ``system/local`` carries tokens."""

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,6 +29,11 @@ REASON = "end-to-end test"
 CAMERA = "demo-camera-1"
 OPTIC = f"devices/{CAMERA}/optics/main"
 PATIENCE = 60.0
+_TAKEN_ON = (
+    alerting.Alert.STATE_ACKNOWLEDGED,
+    alerting.Alert.STATE_VERIFIED,
+    alerting.Alert.STATE_DISPATCHED,
+)
 WHIP_DEVICE, WHIP_TOKEN = "whip-camera", "a-token-of-the-tests"
 
 
@@ -120,6 +125,22 @@ class Street:
             return alerts[0] if alerts else None
 
         return await until("an alert", probe)
+
+    async def raised_alert(self) -> alerting.Alert:
+        """Wait for an alert that nobody has taken on. The others are closed, so that their events raise new ones."""
+
+        async def probe() -> alerting.Alert | None:
+            alerts = await self.alerts()
+            await self._close(each.name for each in alerts if each.state in _TAKEN_ON)
+            return next((each for each in alerts if each.state == alerting.Alert.STATE_RAISED), None)
+
+        return await until("an alert that nobody has taken on", probe)
+
+    async def _close(self, names: Iterable[str]) -> None:
+        async with self.channel("alerting") as channel:
+            stub: Any = AlertServiceStub(channel)
+            for name in names:
+                await stub.CloseAlert(alerting.CloseAlertRequest(name=name, reason=REASON))
 
     def log_events(self, service: str) -> list[str]:
         """The names of the events in a service's log."""

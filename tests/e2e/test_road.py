@@ -58,7 +58,7 @@ async def test_an_alert_explains_itself(street: Street) -> None:
 
 
 async def test_an_authority_sees_an_alert_only_after_an_operator_has_dispatched_it(street: Street) -> None:
-    alert = await street.first_alert()
+    alert = await street.raised_alert()
     assert await street.alerts(AUTHORITY) == []
 
     async with street.channel("alerting") as channel:

@@ -188,7 +188,8 @@ async def test_a_rotated_key_is_followed(world: World) -> None:
 async def test_a_stream_ends_with_its_token(tmp_path: Path, authority: CertificateAuthority) -> None:
     # Within the leeway: believed for a moment, and not for as long as a stream may last.
     async with world_of(tmp_path / "patient", authority, oidc_leeway_seconds=300) as world:
-        token = world.token("mobility", "operator", exp=int((NOW - timedelta(seconds=60)).timestamp()))
+        a_minute_ago = datetime.now(UTC) - timedelta(seconds=60)
+        token = world.token("mobility", "operator", exp=int(a_minute_ago.timestamp()))
 
         assert (await world.answer(FLOWS, token)).startswith("mobility/rossi")
         assert await world.reason(ALERTS, token) == "TOKEN_EXPIRED"

@@ -128,7 +128,7 @@ async def test_what_is_not_good_is_refused(issuer: LocalIssuer, claims: dict[str
 
 
 async def test_clocks_may_differ_a_little(issuer: LocalIssuer) -> None:
-    claims: dict[str, Any] = {"exp": int((NOW - timedelta(seconds=60)).timestamp())}
+    claims: dict[str, Any] = {"exp": int((datetime.now(UTC) - timedelta(seconds=60)).timestamp())}
 
     given = await caller(issuer, token(issuer, **claims), oidc_leeway_seconds=300)
 
