@@ -25,6 +25,7 @@ from google.protobuf.message import Message
 from nats.aio.client import Client
 
 from mesh import tracing
+from mesh.cancellation import stay_cancelled
 from mesh.consumer import FAILURES, MESSAGE_ID, Consumer, ConsumerMetrics, Delivery, interruptible
 from mesh.errors import Unavailable
 from mesh.tls import TlsFiles, client_context
@@ -219,6 +220,7 @@ class Bus:
         consumer = Consumer(stream, durable, subject, message_type, handle, self._consumer_metrics)
         waiting_for_stream = False
         while True:
+            stay_cancelled()
             await self._is_connected.wait()
             try:
                 await consumer.pump(self._connected_client(), batch, concurrent=concurrent)
@@ -240,6 +242,7 @@ class Bus:
     async def _keep_connected(self) -> None:
         retry_seconds, told, was_connected = _RETRY_SECONDS, False, False
         while True:
+            stay_cancelled()
             try:
                 async with self._connection() as (client, closed):
                     log.info("bus.reconnected" if was_connected else "bus.connected")

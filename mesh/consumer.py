@@ -16,6 +16,7 @@ import structlog
 from google.protobuf.message import DecodeError, Message
 
 from mesh import tracing
+from mesh.cancellation import stay_cancelled
 from mesh.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -120,6 +121,7 @@ class Consumer(Generic[M]):
             await jetstream.add_consumer(self._stream, self._configuration())
             subscription = await jetstream.pull_subscribe_bind(durable=self._durable, stream=self._stream)
         while not client.is_closed:
+            stay_cancelled()
             messages = await self._fetch(jetstream, subscription, batch)
             if concurrent:
                 await asyncio.gather(*(self._deliver(message) for message in messages))

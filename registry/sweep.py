@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from mesh.cancellation import stay_cancelled
 from mesh.errors import Unavailable
 from mesh.postgres import Pool
 from registry import admissions, scenes
@@ -126,7 +127,7 @@ class Sweep:
                     await self._listen_on(connection)
             except AWAY:
                 # The sweep says that the database is lost, and looks by itself every period until then.
-                _stay_cancelled()
+                stay_cancelled()
                 await asyncio.sleep(_RELISTEN_SECONDS)
 
     async def _listen_on(self, connection: Any) -> None:
@@ -188,13 +189,6 @@ class Sweep:
             log.info("database.recovered", gateways=self._desk.sessions)
         self._database_lost = lost
         self._metrics.database_up.set(not lost)
-
-
-def _stay_cancelled() -> None:
-    """Ends the task if it was cancelled: before Python 3.12 wait_for forgets that when its own work fails just then."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 def _tell_transition(device: FleetDevice, verdict: Verdict) -> None:

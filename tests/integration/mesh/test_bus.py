@@ -284,3 +284,11 @@ async def test_a_client_without_a_certificate_is_refused(nats: EmbeddedNats, tmp
 def test_nothing_is_kept_longer_than_seven_days() -> None:
     with pytest.raises(ValueError, match="seven days"):
         StreamSpec("ARGO_TEST", ("argo.v1.test.>",), max_age=timedelta(days=7, seconds=1))
+
+
+async def test_a_bus_can_be_given_up_at_any_moment(authority: CertificateAuthority) -> None:
+    tls = authority.issue("service/detector")
+    for turn in range(150):
+        # Where nobody listens. Among these moments are some in which nats-py forgets that it was cancelled.
+        async with Bus.connect("tls://127.0.0.1:9", name="test", tls=tls):
+            await asyncio.sleep(turn * 0.0002)
