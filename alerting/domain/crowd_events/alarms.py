@@ -171,8 +171,7 @@ def measured(status: SectorStatus) -> dict[Kind, tuple[float, str]]:
     values: dict[Kind, tuple[float, str]] = {Kind.BLIND: (float(status.blind_minutes), somewhere)}
     if status.share is not None:
         values[Kind.FILLING] = values[Kind.FULL] = 100.0 * status.share, somewhere
-        # A half-empty place that fills fast has time.
-        soon = status.minutes_to_full if status.share >= 0.5 else None  # noqa: PLR2004
+        soon = status.minutes_to_full if status.share >= _SHARE_TO_FORECAST else None
         values[Kind.FULL_SOON] = (soon if soon is not None else _NEVER), somewhere
     if status.peak_density is not None:
         values[Kind.DENSE] = status.peak_density, somewhere
@@ -189,6 +188,9 @@ def measured(status: SectorStatus) -> dict[Kind, tuple[float, str]]:
 
 _NEVER: Final = 1e6
 """Minutes to full of what does not fill."""
+
+_SHARE_TO_FORECAST: Final = 0.5
+"""A place that is less than half full and fills fast has time."""
 
 
 def _reaches(threshold: Threshold, value: float) -> bool:
