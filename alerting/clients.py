@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,12 +23,14 @@ from argo.registry.v1 import (
     hold_service_pb2_grpc,
     registry_service_pb2,
     registry_service_pb2_grpc,
+    scene_pb2,
     site_pb2,
 )
 from mesh.errors import Unavailable
 from mesh.rpc.status import from_rpc_error
 
 _PAGE = 1000
+_CIVIL = (site_pb2.LegalBasis.REGIME_UNSPECIFIED, site_pb2.LegalBasis.REGIME_GDPR)
 
 
 class RegistryClient:
@@ -68,28 +70,15 @@ class RegistryClient:
             }
 
     async def list_counting_places(self) -> list[Site]:
-        """Every line and zone with its names and where it is."""
+        """Every line and zone with its names, where it is, and whose camera counts there under which law."""
         with _translated():
             sites = {site.name: site async for site in self._pages("Sites")}
-            devices = {device.name: device.site async for device in self._pages("Devices")}
-            places = []
-            for collection in ("Lines", "Zones"):
-                async for item in self._pages(collection, parent="devices/-/optics/-"):
-                    optic = item.name.rsplit("/", 2)[0]
-                    site = sites.get(devices.get(optic.split("/optics/")[0], ""))
-                    point = site.location if site is not None and site.HasField("location") else None
-                    places.append(
-                        Site(
-                            place=item.name,
-                            optic=optic,
-                            site=site.name if site is not None else "",
-                            display_name=display_name(item.display_name),
-                            site_display_name=display_name(site.display_name) if site is not None else "",
-                            latitude=point.latitude if point is not None else None,
-                            longitude=point.longitude if point is not None else None,
-                        )
-                    )
-            return places
+            devices = {device.name: device async for device in self._pages("Devices")}
+            return [
+                _counting_place(item, devices.get(item.name.split("/optics/")[0]), sites)
+                for collection in ("Lines", "Zones")
+                async for item in self._pages(collection, parent="devices/-/optics/-")
+            ]
 
     async def read_atlas(self) -> Atlas:
         """Where sites are, and where optics stand and look."""
@@ -200,6 +189,26 @@ class HoldsClient:
             token = page.next_page_token
             if not token:
                 return intervals
+
+
+def _counting_place(
+    item: scene_pb2.Line | scene_pb2.Zone, device: site_pb2.Device | None, sites: Mapping[str, site_pb2.Site]
+) -> Site:
+    site = sites.get(device.site) if device is not None else None
+    basis = device.legal_basis if device is not None else None
+    point = site.location if site is not None and site.HasField("location") else None
+    return Site(
+        place=item.name,
+        optic=item.name.rsplit("/", 2)[0],
+        site=site.name if site is not None else "",
+        display_name=display_name(item.display_name),
+        site_display_name=display_name(site.display_name) if site is not None else "",
+        latitude=point.latitude if point is not None else None,
+        longitude=point.longitude if point is not None else None,
+        controller=basis.controller if basis is not None else "",
+        # What this version does not know is not taken for the GDPR.
+        law_enforcement=basis is None or basis.regime not in _CIVIL,
+    )
 
 
 def _view(optic: site_pb2.Optic, device: site_pb2.Device) -> View:

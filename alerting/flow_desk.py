@@ -37,7 +37,7 @@ C_co = TypeVar("C_co", bound=Keyed, covariant=True)
 class Source(Protocol[C_co]):
     """Where cells come from: ``CellStore`` or ``OpenFlowStore``, which say more."""
 
-    async def targets(self, places: Sequence[str], sites: Sequence[str]) -> Targets:
+    async def targets(self, places: Sequence[str], sites: Sequence[str], *, everywhere: bool) -> Targets:
         """What some names stand for."""
         ...
 
@@ -63,12 +63,14 @@ class Question:
         sites: whose lines and zones are wanted.
         granularity: 5, 15 or 60 minutes.
         reason: why.
+        everywhere: whether who asks is there for security, and so sees more than the city's cameras under the GDPR.
     """
 
     places: tuple[str, ...]
     sites: tuple[str, ...]
     granularity: timedelta
     reason: str
+    everywhere: bool = False
 
     @property
     def mark(self) -> str:
@@ -134,7 +136,7 @@ class FlowDesk(Generic[C]):
         last = min(last, await self._complete(step))
         limit = tokens.page_size(page[0])
         after = Mark.read(page[1], question.mark, "page_token").key if page[1] else None
-        targets = await self._store.targets(question.places, question.sites)
+        targets = await self._targets(question)
         found = await self._store.list_cells(targets, Grid(first, last, step), after, limit + 1)
         more, cells = len(found) > limit, list(found[:limit])
         await self._record(audience, question, f"{len(cells)}, {_extent(question, first, last)}")
@@ -156,7 +158,7 @@ class FlowDesk(Generic[C]):
         if resume_token:
             mark = Mark.read(resume_token, question.mark, "resume_token")
             mark.check_kept(self._store.kept_since(self._clock()), self._clock())
-        await self._store.targets(question.places, question.sites)
+        await self._targets(question)
         with self._signal.subscribe() as stirred:
             await self._record(audience, question, f"watch, {describe(question)}")
             while not self._signal.closed:
@@ -176,12 +178,15 @@ class FlowDesk(Generic[C]):
         end = await self._complete(grid.checked(step))
         return end - step, end
 
+    async def _targets(self, question: Question) -> Targets:
+        return await self._store.targets(question.places, question.sites, everywhere=question.everywhere)
+
     async def _catch_up(self, question: Question, mark: Mark, step: timedelta) -> AsyncIterator[Update[C]]:
         """What is complete after a mark, then a bookmark."""
         complete = await self._complete(step)
         start, after = mark.key.start, mark.key if mark.key.place else None
         # A place that came to be since the watch began is watched too.
-        targets = await self._store.targets(question.places, question.sites)
+        targets = await self._targets(question)
         for begin in grid.cells(start, complete, step):
             async for cell in self._cells(targets, Grid(begin, begin + step, step), after):
                 yield Update(cell, Mark(question.mark, cell.key))

@@ -122,7 +122,7 @@ async def _timed(work: Callable[[], Awaitable[object]]) -> float:
 async def _day_of_a_site(pool: Pool) -> Result:
     await _fill(pool)
     store = CellStore(Database(pool))
-    targets = await store.targets((), ("sites/s7",))
+    targets = await store.targets((), ("sites/s7",), everywhere=True)
     which = Grid(_DAY, _DAY + timedelta(days=1), timedelta(minutes=5))
     pages, cells = [], 0
     for _ in range(3):

@@ -17,7 +17,8 @@ from alerting.metrics import Metrics
 from argo.alerting.v1 import flow_service_pb2 as v1
 from argo.alerting.v1 import flow_service_pb2_grpc as v1_grpc
 from argo.type.v1 import object_class_pb2
-from mesh.identity import current_identity
+from mesh.access.matrix import matrix
+from mesh.identity import current_grant, current_identity
 
 
 class FlowServicer(v1_grpc.FlowServiceServicer):
@@ -125,12 +126,18 @@ def question_of(request: v1.ListFlowsRequest | v1.WatchFlowsRequest, *, reason_r
     """
     reason = contracts.text_of(request.reason, "reason", required=reason_required)
     places, sites = places_of(request)
-    return Question(places, sites, contracts.duration_of(request, "granularity"), reason)
+    return Question(places, sites, contracts.duration_of(request, "granularity"), reason, everywhere=_for_security())
 
 
 def audience() -> Audience:
     """Who calls."""
     return Audience(current_identity().path)
+
+
+def _for_security() -> bool:
+    """Whether who calls is there for a purpose under D.Lgs. 51/2018."""
+    regimes = matrix().purposes
+    return any(regimes[purpose] == "led" for purpose in current_grant().purposes)
 
 
 def duration(span: timedelta) -> Duration:

@@ -81,10 +81,10 @@ DELETE FROM flow_turns WHERE ctid IN (SELECT ctid FROM flow_turns WHERE expire_t
 DELETE FROM flow_near_misses WHERE ctid IN (SELECT ctid FROM flow_near_misses WHERE expire_time <= $1 LIMIT $2)
 
 -- name: find_flow_places
--- Every line and zone that is one of $1 or stands at one of the sites $2; all, when both are empty.
+-- Every line and zone that is one of $1 or stands at one of the sites $2; all, when both are empty. Unless $3, civil ones only.
 SELECT place, optic, site
 FROM flow_places
-WHERE (cardinality($1::text[]) = 0 AND cardinality($2::text[]) = 0) OR place = ANY ($1) OR site = ANY ($2)
+WHERE ((cardinality($1::text[]) = 0 AND cardinality($2::text[]) = 0) OR place = ANY ($1) OR site = ANY ($2)) AND ($3 OR civil)
 ORDER BY place
 
 -- name: list_flow_coverage
@@ -131,27 +131,34 @@ GROUP BY number
 
 -- name: register_flow_places
 -- What the registry says; a place that it no longer has stays with what was counted there.
-INSERT INTO flow_places (place, optic, site, registered, display_name, site_display_name, latitude, longitude)
-SELECT place, optic, site, true, display_name, site_display_name, latitude, longitude
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::float8[]) AS places (
-    place, optic, site, display_name, site_display_name, latitude, longitude
+INSERT INTO flow_places (
+    place, optic, site, registered, display_name, site_display_name, latitude, longitude, controller, law_enforcement
+)
+SELECT place, optic, site, true, display_name, site_display_name, latitude, longitude, controller, law_enforcement
+FROM unnest(
+    $1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::float8[], $8::text[], $9::boolean[]
+) AS places (
+    place, optic, site, display_name, site_display_name, latitude, longitude, controller, law_enforcement
 )
 ORDER BY place
 ON CONFLICT (place) DO UPDATE SET
     site = excluded.site, registered = true, display_name = excluded.display_name,
-    site_display_name = excluded.site_display_name, latitude = excluded.latitude, longitude = excluded.longitude
+    site_display_name = excluded.site_display_name, latitude = excluded.latitude, longitude = excluded.longitude,
+    controller = excluded.controller, law_enforcement = excluded.law_enforcement
 WHERE (flow_places.site, flow_places.registered, flow_places.display_name, flow_places.site_display_name, flow_places.latitude,
-        flow_places.longitude)
-    IS DISTINCT FROM (excluded.site, true, excluded.display_name, excluded.site_display_name, excluded.latitude, excluded.longitude)
+        flow_places.longitude, flow_places.controller, flow_places.law_enforcement)
+    IS DISTINCT FROM (excluded.site, true, excluded.display_name, excluded.site_display_name, excluded.latitude, excluded.longitude,
+        excluded.controller, excluded.law_enforcement)
 
 -- name: describe_flow_places
-SELECT place, optic, site, display_name, site_display_name, latitude, longitude FROM flow_places WHERE place = ANY ($1::text[])
+SELECT place, optic, site, display_name, site_display_name, latitude, longitude, controller, law_enforcement
+FROM flow_places WHERE place = ANY ($1::text[])
 
 -- name: find_open_places
 -- As find_flow_places, of what the registry knows: whether a place is in the list never depends on what was counted.
 SELECT place, optic, site
 FROM flow_places
-WHERE registered AND ((cardinality($1::text[]) = 0 AND cardinality($2::text[]) = 0) OR place = ANY ($1) OR site = ANY ($2))
+WHERE registered AND civil AND ((cardinality($1::text[]) = 0 AND cardinality($2::text[]) = 0) OR place = ANY ($1) OR site = ANY ($2))
 ORDER BY place
 
 -- name: begin_open_flows
@@ -178,7 +185,7 @@ SELECT counted.place, counted.object_class, sum(left_to_right)::bigint AS left_t
         WHERE flow_coverage.optic = places.optic AND minute >= $1 AND minute < $2
     ) AS analysed_seconds
 FROM flow_minutes AS counted JOIN flow_places AS places USING (place)
-WHERE counted.minute >= $1 AND counted.minute < $2 AND places.registered
+WHERE counted.minute >= $1 AND counted.minute < $2 AND places.registered AND places.civil
 GROUP BY counted.place, counted.object_class, places.optic
 
 -- name: write_open_flow

@@ -55,9 +55,15 @@ class CellStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def targets(self, places: Sequence[str], sites: Sequence[str]) -> Targets:
-        """See ``find_targets``; of every place that something was counted at, or that the registry knows."""
-        return await find_targets(self._database, FLOW_QUERIES["find_flow_places"], places, sites)
+    async def targets(self, places: Sequence[str], sites: Sequence[str], *, everywhere: bool) -> Targets:
+        """See ``find_targets``; of every place that something was counted at, or that the registry knows.
+
+        Args:
+            places: as there.
+            sites: as there.
+            everywhere: not only of the city's own cameras under the GDPR.
+        """
+        return await find_targets(self._database, FLOW_QUERIES["find_flow_places"], places, sites, everywhere)
 
     async def complete(self, now: datetime, step: timedelta) -> datetime:
         """Cells that end by then are complete."""
@@ -156,7 +162,9 @@ def page_of_pairs(names: Sequence[str], which: Grid, after: Key | None, limit: i
     ]
 
 
-async def find_targets(database: Database, query: str, places: Sequence[str], sites: Sequence[str]) -> Targets:
+async def find_targets(
+    database: Database, query: str, places: Sequence[str], sites: Sequence[str], *arguments: object
+) -> Targets:
     """What some names stand for.
 
     Args:
@@ -164,13 +172,14 @@ async def find_targets(database: Database, query: str, places: Sequence[str], si
         query: finds them.
         places: lines, zones, and sites whose sums are wanted.
         sites: sites whose lines and zones are wanted, each by itself.
+        arguments: what else the query takes.
 
     Raises:
         NotFound: one is not known (``FLOW_PLACE_NOT_FOUND``).
     """
     wanted = {name for name in places if not name.startswith("sites/")}
     summed = {name for name in places if name.startswith("sites/")}
-    rows = await database.fetch(query, sorted(wanted), sorted({*summed, *sites}))
+    rows = await database.fetch(query, sorted(wanted), sorted({*summed, *sites}), *arguments)
     known = {row["place"] for row in rows} | {row["site"] for row in rows}
     for name in (*places, *sites):
         if name not in known:

@@ -60,6 +60,8 @@ class FlowStore:
             [item.site_display_name for item in places],
             [item.latitude for item in places],
             [item.longitude for item in places],
+            [item.controller for item in places],
+            [item.law_enforcement for item in places],
         )
 
     async def describe_places(self, names: Sequence[str]) -> dict[str, Site]:

@@ -65,8 +65,8 @@ class OpenFlowStore:
             await connection.execute(FLOW_QUERIES["move_open_head"], start + base)
         return Released(start, len(published))
 
-    async def targets(self, places: Sequence[str], sites: Sequence[str]) -> Targets:
-        """As ``CellStore.targets``, of the places that the registry knows."""
+    async def targets(self, places: Sequence[str], sites: Sequence[str], *, everywhere: bool) -> Targets:  # noqa: ARG002 - the rest is for nobody
+        """As ``CellStore.targets``, of the city's places that the registry knows."""
         return await find_targets(self._database, FLOW_QUERIES["find_open_places"], places, sites)
 
     async def complete(self, now: datetime, step: timedelta) -> datetime:

@@ -17,6 +17,8 @@ class Site:
         site_display_name: what people call the site.
         latitude: of the site, degrees, WGS 84; none: not known.
         longitude: likewise.
+        controller: ``controllers/{controller}`` whose camera counts there; empty: not known.
+        law_enforcement: whether that camera runs under D.Lgs. 51/2018, so that what it counts is not for traffic.
     """
 
     place: str
@@ -26,6 +28,8 @@ class Site:
     site_display_name: str = ""
     latitude: float | None = None
     longitude: float | None = None
+    controller: str = ""
+    law_enforcement: bool = True
 
     @property
     def label(self) -> str:

@@ -42,7 +42,7 @@ START = recent()
 
 @pytest.fixture
 async def stub(connect: Connect) -> FlowServiceAsyncStub:
-    return FlowServiceStub(await connect("system/traffic"))
+    return FlowServiceStub(await connect("operator/rossi"))
 
 
 def question(start: datetime = START, minutes: int = 15, granularity: timedelta = FIVE_MINUTES, **fields: Any) -> Any:
@@ -225,7 +225,7 @@ async def test_a_look_is_on_record_with_what_was_seen(stub: FlowServiceAsyncStub
     await stub.ListFlows(question(minutes=5, places=[GATE]))
 
     row = await pool.fetchrow("SELECT act, who, why, what FROM audit_entries ORDER BY sequence DESC LIMIT 1")
-    assert (row["act"], row["who"], row["why"]) == ("consultation", "system/traffic", "signal plans of the ring")
+    assert (row["act"], row["who"], row["why"]) == ("consultation", "operator/rossi", "signal plans of the ring")
     assert row["what"].startswith(f"flows, 2, {GATE}, by 5 minutes, {START.isoformat()}")
 
 

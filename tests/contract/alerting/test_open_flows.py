@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -49,7 +50,10 @@ HOUR = timedelta(hours=1)
 START = recent(150).replace(minute=0)
 DOOR = f"{OPTIC}/lines/door"
 WALKERS = v1.Flow.CATEGORY_PEDESTRIANS
-PLACES = tuple(Site(place, OPTIC, SITE, site_display_name="Alimonda") for place in (DOOR, GATE, SQUARE))
+PLACES = tuple(
+    Site(place, OPTIC, SITE, site_display_name="Alimonda", controller="controllers/city", law_enforcement=False)
+    for place in (DOOR, GATE, SQUARE)
+)
 EVERYWHERE = ((), (GATE,), (DOOR,), (SQUARE,), (SITE,))
 
 
@@ -227,6 +231,24 @@ async def test_a_watch_and_a_list_say_the_same(
     listed = (await stub.ListFlows(question(start=START + FIVE_MINUTES, length=FIVE_MINUTES, places=[GATE]))).flows
     assert seen == list(listed)
     assert shown(seen) == [("gate", 5, 25)]
+
+
+async def test_replicas_that_publish_at_once_publish_each_interval_once(
+    parts: Parts, pool: Pool, service_settings: AlertingSettings
+) -> None:
+    await count_for(parts, START, 60, crossed(4))
+    await release(parts, until=START)
+    replicas = [parts, *(support.parts(pool, service_settings) for _ in range(3))]
+    now = START + HOUR + timedelta(minutes=5)
+    for replica in replicas:
+        replica.flows.release._clock = partial(_same, now)
+        replica.flows.consumer.progress.note(now, now)
+
+    await asyncio.gather(*(replica.flows.release.once(connected=True) for replica in replicas))
+
+    published = await pool.fetch("SELECT start_time FROM open_flow_releases ORDER BY start_time")
+    assert [row["start_time"] for row in published] == [START + number * FIVE_MINUTES for number in range(12)]
+    assert await support.count(pool, "open_flows") == 12
 
 
 async def test_a_place_that_the_registry_does_not_know_does_not_exist(

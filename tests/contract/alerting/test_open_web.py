@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -12,12 +13,11 @@ import pytest
 from lxml import etree
 
 from alerting.assembly import Parts
-from alerting.domain.flows.places import Site
 from tests.contract.alerting.test_open_flows import DOOR, PLACES, START, release
-from tests.integration.alerting.flow_support import CAR, GATE, SITE, count_for, crossed
+from tests.integration.alerting.flow_support import CAR, count_for, crossed
 
 SCHEMAS = Path(__file__).parents[3] / "docs" / "schemas"
-AT = Site(GATE, PLACES[0].optic, SITE, "Gate", "Alimonda", 45.07, 7.68)
+AT = replace(PLACES[1], display_name="Gate", latitude=45.07, longitude=7.68)
 
 
 @pytest.fixture
