@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+import asyncpg
 import prometheus_client
 import psutil
 import pydantic
@@ -68,6 +69,7 @@ async def _measure(folder: Path, rows: int) -> list[Result]:
             now = datetime.now(UTC)
             started = time.perf_counter()
             await world.fill(pool, rows, now)
+            await _settle(server)
             print(f"bench: filled in {time.perf_counter() - started:.0f} s, load {_load()}", file=sys.stderr)
             results = [
                 *await _ingest(pool, server, now),
@@ -76,6 +78,15 @@ async def _measure(folder: Path, rows: int) -> list[Result]:
             ]
             print(f"bench: load at the end {_load()}", file=sys.stderr)
             return results
+
+
+async def _settle(server: EmbeddedPostgres) -> None:
+    """A week's writing in minutes is not left to be flushed while something else is measured."""
+    connection = await asyncpg.connect(server.dsn)
+    try:
+        await connection.execute("CHECKPOINT")
+    finally:
+        await connection.close()
 
 
 async def _ingest(pool: Pool, server: EmbeddedPostgres, now: datetime) -> list[Result]:

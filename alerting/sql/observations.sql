@@ -40,8 +40,13 @@ ON CONFLICT (observer, start_time, track) DO UPDATE SET
 WHERE running_observations.end_time <= excluded.end_time
 
 -- name: end_running
-DELETE FROM running_observations
-WHERE (observer, start_time, track) IN (SELECT * FROM unnest($1::integer[], $2::timestamptz[], $3::bigint[]))
+-- Those of the tracks $1 that are among the ended ones now. The numbers alone would do but for chance, and are a third of the keys.
+DELETE FROM running_observations AS running
+WHERE running.track = ANY ($1::bigint[]) AND (
+    -- Not EXISTS, which could become a join with all that has ended.
+    SELECT true FROM observation_days AS ended
+    WHERE ended.observer = running.observer AND ended.start_time = running.start_time AND ended.track = running.track
+)
 
 -- name: take_silent
 -- Tracks of which nothing was heard since $1: their stream broke off. They are kept with the finished ones; what has expired at $3

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -19,13 +20,17 @@ COLUMNS: Final = (
     "speed_high", "colour_confidence", "from_x", "from_y", "to_x", "to_y", "object_class", "colour", "finished",
     "places", "payload",
 )  # fmt: skip
-MOST_GATHERED: Final = 10_000
+MOST_GATHERED: Final = 20_000
 """Observations of many messages that go in one transaction: what a commit costs is shared."""
 _COPIED: Final = 64
 """From so many rows on COPY is cheaper than statements one by one."""
 _SETTLED: Final = 1000
 
+_TRACK: Final = COLUMNS.index("track")
+
 Key = tuple[str, str]
+Row = tuple[Any, ...]
+WriteRows = Callable[[Any, Sequence[Row]], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -85,15 +90,22 @@ class ObservationStore:
     async def _write(self, observations: Sequence[Observation], now: datetime) -> None:
         ended = [self.row(item) for item in observations if item.finished]
         running = [(*self.row(item), now) for item in observations if not item.finished]
+        if len(ended) >= _COPIED:
+            with contextlib.suppress(asyncpg.UniqueViolationError):
+                await self._write_rows(ended, running, _copy)
+                return
+        # There are few, or a message came again: this way bears that.
+        await self._write_rows(ended, running, _upsert)
+
+    async def _write_rows(self, ended: Sequence[Row], running: Sequence[Row], write_ended: WriteRows) -> None:
         async with self._database.transaction() as connection:
             if ended:
-                await _write_ended(connection, ended)
-                keys = [[row[4] for row in ended], [row[0] for row in ended], [row[3] for row in ended]]
-                await connection.execute(QUERIES["end_running"], *keys)
+                await write_ended(connection, ended)
+                await connection.execute(QUERIES["end_running"], [row[_TRACK] for row in ended])
             if running:
                 await connection.executemany(QUERIES["upsert_running"], running)
 
-    def row(self, item: Observation) -> tuple[Any, ...]:
+    def row(self, item: Observation) -> Row:
         """The values of ``COLUMNS``, of an optic and site that were written before."""
         features = item.features
         return (
@@ -132,14 +144,9 @@ def _latest(observations: Sequence[Observation]) -> Sequence[Observation]:
     return list(latest.values())
 
 
-async def _write_ended(connection: Any, rows: Sequence[tuple[Any, ...]]) -> None:
-    if len(rows) >= _COPIED:
-        try:
-            async with connection.transaction():
-                await connection.copy_records_to_table("observation_days", records=rows, columns=COLUMNS)
-        except asyncpg.UniqueViolationError:
-            # A message came again: the slow way bears that.
-            pass
-        else:
-            return
+async def _copy(connection: Any, rows: Sequence[Row]) -> None:
+    await connection.copy_records_to_table("observation_days", records=rows, columns=COLUMNS)
+
+
+async def _upsert(connection: Any, rows: Sequence[Row]) -> None:
     await connection.executemany(QUERIES["upsert_finished"], rows)
