@@ -267,8 +267,9 @@ def take(alert: Alert, step: Step, now: datetime) -> Alert:
     Raises:
         Aborted: the actor saw an older version (``ALERT_CHANGED``).
         FailedPrecondition: the alert's state does not allow the act (``ALERT_STATE``), it was found to be false
-            (``ALERT_ASSESSED_FALSE``), it was dispatched to that recipient before (``ALERT_ALREADY_DISPATCHED``), or it
-            is not the actor's to give away (``ALERT_OF_SOMEBODY_ELSE``).
+            (``ALERT_ASSESSED_FALSE``), it was dispatched to that recipient before (``ALERT_ALREADY_DISPATCHED``), it is
+            not the actor's to give away (``ALERT_OF_SOMEBODY_ELSE``), or a flood's, which is not set aside
+            (``ALERT_OF_FLOOD``).
     """
     if step.etag and step.etag != alert.etag:
         raise Aborted(
@@ -285,6 +286,12 @@ def take(alert: Alert, step: Step, now: datetime) -> Alert:
         _check_dispatch(alert, step.recipient)
     if step.act is Act.HAND_OVER:
         _check_hand_over(alert, step)
+    if step.act is Act.SHELVE and alert.kind is Kind.FLOOD:
+        raise FailedPrecondition(
+            f"{alert.name} gathers a flood, whatever comes: set a rule, an optic or a place aside",
+            reason="ALERT_OF_FLOOD",
+            metadata={"name": alert.name},
+        )
     transition = Transition(state, step.actor, now, step.reason, step.act, _object(step))
     moved = replace(alert, state=state, update_time=now, transitions=(*alert.transitions, transition))
     return _with_effect(moved, step)

@@ -59,7 +59,7 @@ class Room:
         open_alerts: not closed: those within ``Policy.reach`` of the events, and all that are chattering, shelved or a
             flood's.
         raised: rule and place to the capture times of what they have raised within ``Policy.chatter_window``.
-        shown: how many alarms were put before the operators within ``BUDGET_WINDOW``.
+        shown: how many alarms but those of floods were put before the operators within ``BUDGET_WINDOW``.
         operators: how many people share them, at least 1.
         shelvings: in force.
         neighbours: of a site, itself included: whose cameras may see the same.
@@ -166,8 +166,12 @@ class Annunciator:
             self._overflow(alert, event)
 
     def _has_room(self) -> bool:
-        """Whether the budget bears one more alarm; the last place is the flood's."""
-        return self._shown < self._limit - (0 if self._flood() is not None else 1)
+        """Whether the budget bears one more alarm.
+
+        The last place is the flood's, whether there is one or not: who closes its alarm in mid-flood gets the next one
+        in its place, and never one more.
+        """
+        return self._shown < self._limit - 1
 
     def _fresh(self, event: RuleEvent) -> Alert:
         alert = raise_alert(event, self._now)
@@ -219,13 +223,13 @@ class Annunciator:
         )
         flood = self._flood()
         if least is None:
-            self._join(flood, event) if flood is not None else self._show(_flood_of(alert), event)
+            self._join(flood, event) if flood is not None else self._add(_flood_of(alert), event)
             return
+        self._shown -= 1
         if flood is None:
             # It becomes the flood's alarm itself.
             self._put(_flood_of(least))
         else:
-            self._shown -= 1
             self._fold(least, flood.alert_id, "a flood of alarms")
         self._show(alert, event)
 
@@ -233,9 +237,7 @@ class Annunciator:
         return _latest(
             alert
             for alert in self._alerts.values()
-            if alert.kind is Kind.FLOOD
-            and alert.state is not State.SHELVED
-            and self._now - alert.update_time <= BUDGET_WINDOW
+            if alert.kind is Kind.FLOOD and self._now - alert.update_time <= BUDGET_WINDOW
         )
 
     def _fold(self, alert: Alert, into: str, reason: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from alerting.domain.alerts import Act, Alert, Step
+from alerting.domain.alerts import Act, Alert, Kind, Step
 from mesh.errors import FieldViolation, InvalidArgument
 
 
@@ -37,7 +37,8 @@ class Shelving:
 
     def covers(self, alert: Alert) -> bool:
         """Whether it sets an alert aside: one that many optics or places raised is not silenced by one of them."""
-        return self.scope in (alert.optic, alert.rule, alert.place) and not alert.other_optics
+        of_one = not alert.other_optics and alert.kind is not Kind.FLOOD
+        return of_one and self.scope in (alert.optic, alert.rule, alert.place)
 
     def step(self) -> Step:
         """What it does with an alert."""

@@ -14,10 +14,11 @@ WHERE (rule, place) IN (SELECT * FROM unnest($1::text[], $2::text[]))
     AND capture_time BETWEEN $3::timestamptz AND $4::timestamptz
 
 -- name: count_shown
--- Alarms that were put before the operators since $1: not what went straight to the shelf, nor what a flood took away again.
+-- Alarms that were put before the operators since $1: not what went straight to the shelf, nor what a flood took away again, nor the
+-- flood's own, which has a place of its own.
 SELECT count(*)
 FROM alerts AS a
-WHERE a.create_time > $1
+WHERE a.create_time > $1 AND a.kind <> 3
     AND NOT EXISTS (
         SELECT FROM alert_transitions AS t
         WHERE t.alert_id = a.alert_id AND (t.act = 'fold' OR (t.act = 'shelve' AND t.ordinal = 1))

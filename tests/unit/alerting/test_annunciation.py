@@ -18,6 +18,7 @@ from alerting.domain.neighbourhood import Neighbourhood, distance
 from alerting.domain.retention import RETENTION
 from alerting.domain.shelving import Shelving
 from alerting.domain.summary import Explanation
+from mesh.errors import FailedPrecondition
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 POLICY = Policy(
@@ -82,7 +83,8 @@ class World:
         return [
             alert
             for alert in self.alerts.values()
-            if alert.create_time > now - BUDGET_WINDOW
+            if (alert.kind is not Kind.FLOOD or alert.state is not State.CLOSED)
+            and alert.create_time > now - BUDGET_WINDOW
             and not any(step.act is Act.FOLD for step in alert.transitions)
             and not any(step.act is Act.SHELVE for step in alert.transitions[1:2])
         ]
@@ -94,7 +96,7 @@ class World:
         return Room(
             open_alerts=[alert for alert in self.alerts.values() if alert.state is not State.CLOSED],
             raised=raised,
-            shown=len(self.shown(now)),
+            shown=sum(alert.kind is not Kind.FLOOD for alert in self.shown(now)),
             **self.room,  # type: ignore[arg-type]
         )
 
@@ -260,17 +262,24 @@ EVENTS = st.builds(
     priority=st.sampled_from(Priority),
 )
 ACTS = st.sampled_from([Act.ACKNOWLEDGE, Act.CLOSE, Act.SHELVE, Act.UNSHELVE])
+STORMY = st.builds(
+    event,
+    device=st.integers(1, 99).map("d{}".format),
+    site=st.integers(1, 99).map("s{}".format),
+    priority=st.sampled_from(Priority),
+)
+HAPPENINGS = st.one_of(EVENTS, STORMY, st.tuples(ACTS, st.integers(0, 9)))
 
 
-@settings(max_examples=60)
-@given(st.lists(st.one_of(EVENTS, st.tuples(ACTS, st.integers(0, 9))), max_size=60), st.integers(2, 6), st.randoms())
+@settings(max_examples=200)
+@given(st.lists(HAPPENINGS, max_size=60), st.integers(1, 6), st.sampled_from([1, 20, 90]), st.randoms())
 def test_whatever_comes_and_whatever_people_do_every_event_has_one_alarm(
-    happenings: list[RuleEvent | tuple[Act, int]], budget: int, random: Random
+    happenings: list[RuleEvent | tuple[Act, int]], budget: int, pace: float, random: Random
 ) -> None:
     world = World(replace(POLICY, budget=budget))
     events: list[RuleEvent] = []
     for step, happening in enumerate(happenings):
-        now = NOW + timedelta(seconds=20 * step)
+        now = NOW + timedelta(seconds=pace * step)
         if isinstance(happening, RuleEvent):
             events.append(happening)
             # The bus delivers again what was delivered before.
@@ -280,9 +289,40 @@ def test_whatever_comes_and_whatever_people_do_every_event_has_one_alarm(
         candidates = [alert for alert in world.alerts.values() if alert.state is not State.CLOSED]
         for alert in candidates[index : index + 1]:
             asked = Step(act, "operator/rossi", "x", due=now + timedelta(hours=1))
-            if (alert.state, act) in POSSIBLE:
+            if (alert.state, act) in POSSIBLE and not (act is Act.SHELVE and alert.kind is Kind.FLOOD):
                 world.alerts[alert.alert_id] = take(alert, asked, now)
     world.check(len(events))
+    assert world.shown_most <= budget
+
+
+def test_who_closes_the_floods_alarm_in_mid_flood_gets_the_next_one_in_its_place() -> None:
+    world = World(POLICY)
+    floods = set()
+    for number, message in enumerate(storm(300, high=3)):
+        now = NOW + timedelta(seconds=number)
+        world.receive(message, now=now)
+        for flood in [alert for alert in world.shown(now) if alert.kind is Kind.FLOOD]:
+            floods.add(flood.alert_id)
+            if number % 7 == 0:
+                for act in (Act.ACKNOWLEDGE, Act.CLOSE):
+                    world.alerts[flood.alert_id] = take(world.alerts[flood.alert_id], Step(act, "operator/rossi"), now)
+
+    assert len(floods) > 10
+    assert world.shown_most == POLICY.budget
+    world.check(300)
+
+
+def test_what_gathers_a_flood_is_not_set_aside() -> None:
+    world = World(POLICY)
+    for message in storm(100):
+        world.receive(message, now=NOW)
+    (flood,) = [alert for alert in world.shown(NOW) if alert.kind is Kind.FLOOD]
+
+    with pytest.raises(FailedPrecondition) as caught:
+        take(flood, Step(Act.SHELVE, "operator/rossi", "works", due=NOW + timedelta(hours=1)), NOW)
+    assert caught.value.reason == "ALERT_OF_FLOOD"
+    works = Shelving("s-1", flood.optic, NOW + timedelta(hours=1), "operator/rossi", "works in the street", NOW)
+    assert not works.covers(flood)
 
 
 POSSIBLE = {
