@@ -19,6 +19,8 @@ from argo.alerting.v1 import alert_service_pb2 as alerts_v1
 from argo.alerting.v1 import dispatch_service_pb2 as v1
 
 Points = Callable[[], Mapping[str, tuple[float, float]]]
+EventCodes = Mapping[str, Mapping[str, str]]
+"""By the name of a list of codes, the code of each topic."""
 
 
 @dataclass(frozen=True)
@@ -57,14 +59,16 @@ def dispatch_message(dispatch: Dispatch) -> v1.Dispatch:
     return message
 
 
-def body(dispatch: Dispatch, form: Literal["cap", "json"], sender: CapSender) -> tuple[str, bytes]:
+def body(
+    dispatch: Dispatch, form: Literal["cap", "json"], sender: CapSender, event_codes: EventCodes
+) -> tuple[str, bytes]:
     """Content type and body for a webhook; the same bytes at every attempt."""
     if form == "json":
         return "application/json", json_format.MessageToJson(dispatch_message(dispatch), indent=None).encode()
-    return "application/cap+xml", cap.to_xml(cap_message(dispatch, sender))
+    return "application/cap+xml", cap.to_xml(cap_message(dispatch, sender, event_codes))
 
 
-def cap_message(dispatch: Dispatch, sender: CapSender) -> cap.CapMessage:
+def cap_message(dispatch: Dispatch, sender: CapSender, event_codes: EventCodes) -> cap.CapMessage:
     """A dispatch in the words of CAP."""
     alert = alerts_v1.Alert.FromString(dispatch.content)
     event = alert.event
@@ -82,6 +86,7 @@ def cap_message(dispatch: Dispatch, sender: CapSender) -> cap.CapMessage:
         priority=Priority(alert.priority),
         assessment=Assessment(alert.assessment),
         topic=event.topic,
+        event_codes={name: codes[event.topic] for name, codes in event_codes.items() if event.topic in codes},
         headline=alert.summary,
         instruction=alert.suggested_response,
         onset=alert.capture_time.ToDatetime(tzinfo=UTC),

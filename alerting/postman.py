@@ -115,7 +115,7 @@ class Postman:
             return Answer("has no webhook any more")
         if dispatch.attempts == 1:
             await self._records.communication(dispatch)
-        content_type, body = dispatch_messages.body(dispatch, webhook.format, self._route.cap)
+        content_type, body = dispatch_messages.body(dispatch, webhook.format, self._route.cap, webhook.event_codes)
         headers = {"Content-Type": content_type, **sign(webhook, dispatch.dispatch_id, self._timing.clock(), body)}
         return await self._route.client.post(webhook, headers, body)
 

@@ -9,7 +9,7 @@ import hmac
 import ipaddress
 import socket
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -35,14 +35,19 @@ class Webhook(pydantic.BaseModel):
     Attributes:
         url: https only; its host must lie in the authorities' networks.
         secret: ``whsec_`` and 24 to 64 bytes in base64.
+        former_secret: the one before; requests are signed with it, too, until the recipient has changed.
         format: of the body.
+        event_codes: by the name of a list of codes that the authority uses, its code of each topic; see CAP's
+            ``eventCode``.
     """
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     url: str
     secret: pydantic.SecretStr
+    former_secret: pydantic.SecretStr | None = None
     format: Literal["cap", "json"] = "cap"
+    event_codes: dict[str, dict[str, str]] = pydantic.Field(default_factory=dict)
 
     @pydantic.field_validator("url")
     @classmethod
@@ -52,12 +57,17 @@ class Webhook(pydantic.BaseModel):
             raise ValueError("must be https://host/path, without a user")
         return url
 
-    @pydantic.field_validator("secret")
+    @pydantic.field_validator("secret", "former_secret")
     @classmethod
-    def _secret(cls, secret: pydantic.SecretStr) -> pydantic.SecretStr:
-        if not _SHORTEST_SECRET <= len(_key(secret)) <= _LONGEST_SECRET:
+    def _secret(cls, secret: pydantic.SecretStr | None) -> pydantic.SecretStr | None:
+        if secret is not None and not _SHORTEST_SECRET <= len(_key(secret)) <= _LONGEST_SECRET:
             raise ValueError(f"must be {_SHORTEST_SECRET} to {_LONGEST_SECRET} bytes in base64 after {SECRET_PREFIX}")
         return secret
+
+    @property
+    def secrets(self) -> Sequence[pydantic.SecretStr]:
+        """All that requests are signed with, the newest first."""
+        return (self.secret,) if self.former_secret is None else (self.secret, self.former_secret)
 
 
 Webhooks = Mapping[str, Webhook]
@@ -105,8 +115,9 @@ def sign(webhook: Webhook, message_id: str, time: datetime, body: bytes) -> dict
     """The three headers by which the recipient knows the sender, the time, and a repetition."""
     seconds = str(int(time.timestamp()))
     content = b".".join((message_id.encode(), seconds.encode(), body))
-    signature = base64.b64encode(hmac.digest(_key(webhook.secret), content, hashlib.sha256)).decode()
-    return {"webhook-id": message_id, "webhook-timestamp": seconds, "webhook-signature": f"v1,{signature}"}
+    signatures = (hmac.digest(_key(secret), content, hashlib.sha256) for secret in webhook.secrets)
+    words = " ".join(f"v1,{base64.b64encode(signature).decode()}" for signature in signatures)
+    return {"webhook-id": message_id, "webhook-timestamp": seconds, "webhook-signature": words}
 
 
 class AuthorityNetworks(aiohttp.abc.AbstractResolver):

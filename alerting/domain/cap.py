@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 
@@ -70,6 +70,7 @@ class CapMessage:
         place: where, in words.
         point: latitude and longitude in degrees, WGS 84; none: not known.
         parameters: names and values.
+        event_codes: what the event is called in the recipient's own lists: by the list's name, the code.
         exercise: nobody is to act on it.
     """
 
@@ -91,6 +92,7 @@ class CapMessage:
     place: str
     point: tuple[float, float] | None
     parameters: Mapping[str, str]
+    event_codes: Mapping[str, str] = field(default_factory=dict)
     exercise: bool = False
 
 
@@ -131,18 +133,23 @@ def _add_info(alert: ET.Element, message: CapMessage) -> None:
     _add(info, "urgency", "Past" if message.over or message.kind is DispatchKind.CANCEL else _URGENCY[message.priority])
     _add(info, "severity", _SEVERITY[message.priority])
     _add(info, "certainty", _CERTAINTY[message.assessment])
+    _add_values(info, "eventCode", message.event_codes)
     _add(info, "onset", cap_time(message.onset))
     _add(info, "expires", cap_time(message.expires))
     _add(info, "headline", message.headline)
     _add(info, "instruction", message.instruction)
-    for name, value in message.parameters.items():
-        parameter = _add(info, "parameter")
-        _add(parameter, "valueName", name)
-        _add(parameter, "value", value)
+    _add_values(info, "parameter", message.parameters)
     area = _add(info, "area")
     _add(area, "areaDesc", message.place)
     if message.point is not None:
         _add(area, "circle", f"{message.point[0]:.6f},{message.point[1]:.6f} {_RADIUS_KILOMETRES:g}")
+
+
+def _add_values(info: ET.Element, kind: str, values: Mapping[str, str]) -> None:
+    for name, value in values.items():
+        element = _add(info, kind)
+        _add(element, "valueName", name)
+        _add(element, "value", value)
 
 
 def _reference(sender: str, reference: Reference) -> str:

@@ -110,6 +110,14 @@ def test_what_leaves_for_outside(render: Render) -> None:
     }
 
 
+def test_webhooks_go_to_the_networks_and_ports_that_are_named(render: Render) -> None:
+    added = _pairs(render("full"), "egress") - _pairs(render("minimal"), "egress")
+
+    assert {pair for pair in added if pair[1] == "10.80.0.0/16"} == {
+        ("alerting", "10.80.0.0/16", port) for port in (443, 8443)
+    }
+
+
 def test_other_systems_enter_only_when_named(render: Render) -> None:
     added = _pairs(render("full"), "ingress") - _pairs(render("minimal"), "ingress")
 

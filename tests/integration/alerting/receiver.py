@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -98,7 +99,9 @@ async def serving(receiver: Receiver, files: TlsFiles) -> AsyncIterator[Receiver
         await runner.cleanup()
 
 
-def secret_file(path: Path, url: str, secret: str, form: str = "json") -> Path:
+def secret_file(
+    path: Path, url: str, secret: str, form: str = "json", more: Mapping[str, object] | None = None
+) -> Path:
     """A file of webhooks with one."""
-    path.write_text(f'{{"questura": {{"url": "{url}", "secret": "{secret}", "format": "{form}"}}}}')
+    path.write_text(json.dumps({"questura": {"url": url, "secret": secret, "format": form, **(more or {})}}))
     return path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -27,14 +28,21 @@ from tests.integration.alerting.receiver import Misbehaviour, Receiver, secret_f
 from tests.integration.alerting.support import batch, delivery, event
 
 SECRET = f"whsec_{base64.b64encode(bytes(range(32))).decode()}"
+FORMER = f"whsec_{base64.b64encode(bytes(range(100, 140))).decode()}"
 QUESTURA = "authorities/questura"
 
 
 def parts_for(
-    pool: Pool, authority: CertificateAuthority, folder: Path, url: str, form: str = "json", **values: object
+    pool: Pool,
+    authority: CertificateAuthority,
+    folder: Path,
+    url: str,
+    form: str = "json",
+    more: Mapping[str, object] | None = None,
+    **values: object,
 ) -> Parts:
     defaults = {
-        "webhooks": secret_file(folder / "webhooks.json", url, SECRET, form),
+        "webhooks": secret_file(folder / "webhooks.json", url, SECRET, form, more),
         "webhook_ca": authority.ca_file,
         "authority_networks": ("127.0.0.0/8",),
         "webhook_timeout_seconds": 0.5,
@@ -195,9 +203,55 @@ async def test_what_somebody_took_and_never_settled_is_tried_again_after_the_lea
     assert len(receiver.effects) == 1
 
 
+@pytest.mark.parametrize("knows", [SECRET, FORMER], ids=["the new secret", "the former one"])
+async def test_while_a_secret_changes_a_recipient_may_know_either(
+    pool: Pool, authority: CertificateAuthority, tmp_path: Path, knows: str
+) -> None:
+    receiver = Receiver(knows)
+    async with receiving.serving(receiver, authority.issue("system/questura")):
+        parts = parts_for(pool, authority, tmp_path, receiver.url, more={"former_secret": FORMER})
+        alert_id = await dispatched(parts)
+        await try_now(parts, pool)
+
+    assert (await state_of(parts, alert_id))[0] is DeliveryState.DELIVERED
+    assert len(receiver.effects) == 1
+
+
+async def test_who_knows_neither_secret_believes_nothing(
+    pool: Pool, authority: CertificateAuthority, tmp_path: Path
+) -> None:
+    receiver = Receiver(f"whsec_{base64.b64encode(bytes(32)).decode()}")
+    async with receiving.serving(receiver, authority.issue("system/questura")):
+        parts = parts_for(pool, authority, tmp_path, receiver.url, more={"former_secret": FORMER})
+        alert_id = await dispatched(parts)
+        await try_now(parts, pool)
+
+    assert (await state_of(parts, alert_id))[0] is DeliveryState.PENDING
+    assert receiver.effects == {}
+
+
+async def test_an_authority_gets_its_own_code_of_the_event(
+    pool: Pool, authority: CertificateAuthority, tmp_path: Path
+) -> None:
+    receiver = Receiver(SECRET)
+    codes = {"list": {"FieldDetector/ObjectsInside": "S3"}, "of fires": {"Argo/SmokeOrFire": "F1"}}
+    async with receiving.serving(receiver, authority.issue("system/questura")):
+        parts = parts_for(pool, authority, tmp_path, receiver.url, form="cap", more={"event_codes": codes})
+        await dispatched(parts)
+        await try_now(parts, pool)
+
+    (body,) = receiver.effects.values()
+    found = etree.fromstring(body).findall(f".//{{{NAMESPACE}}}eventCode")
+    assert [[element.text for element in code] for code in found] == [["list", "S3"]]
+
+
 @pytest.mark.parametrize(
     ("content", "word"),
     [
+        (
+            f'{{"questura": {{"url": "https://q/", "secret": "{SECRET}", "former_secret": "whsec_c2hvcnQ="}}}}',
+            "24 to 64",
+        ),
         ("{", "Invalid JSON"),
         (f'{{"questura": {{"url": "http://10.0.0.1/", "secret": "{SECRET}"}}}}', "https"),
         ('{"questura": {"url": "https://10.0.0.1/", "secret": "whsec_c2hvcnQ="}}', "24 to 64 bytes"),

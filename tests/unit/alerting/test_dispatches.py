@@ -143,6 +143,7 @@ CHANGES = st.fixed_dictionaries(
         "place": st.text(min_size=1),
         "point": st.one_of(st.none(), st.tuples(st.floats(-90, 90), st.floats(-180, 180))),
         "exercise": st.booleans(),
+        "event_codes": st.dictionaries(st.text(min_size=1), st.text(), max_size=2),
         "references": st.lists(st.builds(Reference, st.just("d-0"), st.just(NOW)), max_size=3),
     },
 )
@@ -157,6 +158,13 @@ def test_every_message_is_valid_by_the_schema_and_restricted(
     schema.assertValid(etree.fromstring(document))
     assert texts(document)["scope"] == "Restricted"
     assert texts(document)["addresses"] == "questura"
+
+
+def test_an_event_has_the_codes_of_the_recipients_own_lists() -> None:
+    document = etree.fromstring(to_xml(replace(MESSAGE, event_codes={"list": "F1", "other": "7"})))
+
+    codes = document.findall(f".//{{{NAMESPACE}}}eventCode")
+    assert [[element.text for element in code] for code in codes] == [["list", "F1"], ["other", "7"]]
 
 
 def test_the_schema_refuses_what_is_not_cap(schema: etree.XMLSchema) -> None:
