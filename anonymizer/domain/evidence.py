@@ -40,7 +40,8 @@ class LearningRules:
             sways covers and uncovers a cell every second and never gets through.
         suspicion_weight: how much each second under an unconfident detection of a person who does not move takes from
             a wait. At 19, a cell that is under one for more than a twentieth of the time is never learned.
-        parking_weight: the same for a vehicle.
+        parking_weight: the same for a vehicle. At 2, one that is seen in more than a third of the frames is never
+            learned.
         fidget_weight: how much each second in which a cell fidgets (`comparison.fidgeting`) takes from a wait. At 29, a
             cell that fidgets for more than a thirtieth of the time is never learned: somebody stands there who sways by
             less than motion shows.
@@ -65,7 +66,7 @@ class LearningRules:
     verdict_gap_seconds: float = 3.0
     interruption_seconds: float = 3.0
     suspicion_weight: float = 19.0
-    parking_weight: float = 0.5
+    parking_weight: float = 2.0
     fidget_weight: float = 29.0
     few_fidgets: int = 4
     debt_seconds: float = 8.0
@@ -98,6 +99,18 @@ class Evidence:
         self._fidgets: npt.NDArray[np.int32] = np.zeros(grid.shape, np.int32)
         self._interrupted: Cells = np.zeros(grid.shape, np.bool_)
         self._moving: Cells = np.zeros(grid.shape, np.bool_)
+        self._lasted: Cells = np.zeros(grid.shape, np.bool_)
+
+    def forget(self) -> None:
+        """Knows nothing of any cell."""
+        self.restart(None)
+        self.overtaken[:] = False
+        self._lasted[:] = False
+
+    def restart_after_gap(self) -> None:
+        """Lets all waits begin now; a look that has lasted until now is still not given up lightly for another one."""
+        self._lasted |= self._quiet >= self.rules.interruption_seconds
+        self.restart(None)
 
     def restart(self, cells: Cells | None) -> None:
         """Lets the wait of these cells, or of all, begin now."""
@@ -116,13 +129,14 @@ class Evidence:
             moving: cells that do not look as remembered.
             seconds: since the frame before.
         """
-        self.restart(occupancy.confirmed)
-        stays = occupancy.covered & ~occupancy.parked & ~moving
+        persons = occupancy.covered & ~occupancy.parked
+        self.restart(occupancy.confirmed & persons)
+        stays = (persons | occupancy.confirmed) & ~moving
         self._dwell += np.where(stays, seconds, -self.rules.dwell_recovery * seconds).astype(np.float32)
         np.clip(self._dwell, 0.0, 10.0 * self.rules.dwell_seconds, out=self._dwell)
         dwelt = self._dwell > self.rules.dwell_seconds
         self.doubted = occupancy.confirmed & dwelt
-        self._quiet[occupancy.suspected | (stays & dwelt)] -= self.rules.suspicion_weight * seconds
+        self._quiet[occupancy.suspected | (persons & stays & dwelt)] -= self.rules.suspicion_weight * seconds
         np.maximum(self._quiet, -self.rules.debt_seconds, out=self._quiet)
         self._fine(occupancy.parked, self.rules.parking_weight * seconds)
 
@@ -152,8 +166,9 @@ class Evidence:
         self._absent[~moving] = 0.0
         self._absent[gone] += max(elapsed, self.rules.tick_seconds)
         self._moving = moving
-        unproven = self._quiet < self.rules.interruption_seconds
+        unproven = (self._quiet < self.rules.interruption_seconds) & ~self._lasted
         anew = moving & (unproven | (self._absent > self.rules.absence_seconds))
+        self._lasted &= ~anew & (self._quiet < self.rules.interruption_seconds)
         return anew, anew & ~unproven
 
     def weigh_fidgets(

@@ -32,7 +32,7 @@ class Occupancy:
         covered: under any detection, with margin.
         suspected: under a detection of a person in which hardly anything moves: perhaps somebody who stands there,
             perhaps a thing that the detector takes for a person now and then.
-        confirmed: as suspected, and the detector is confident.
+        confirmed: as suspected or, but for its rim, as parked, and the detector is confident.
         parked: under a vehicle in which hardly anything moves, and not suspected.
         explained: motion here is that of something that the detector saw passing.
     """
@@ -54,8 +54,8 @@ def occupancy_of(grid: Grid, verdict: Verdict, shapes: Cells) -> Occupancy:
     """
     covered, suspected, confirmed, parked, explained = np.zeros((5, *grid.shape), np.bool_)
     is_vehicle = are_vehicles(verdict.classes)
-    is_sure = (verdict.scores >= CONFIDENT) & ~is_vehicle
-    wide = widened(verdict.boxes, np.where(is_sure, LEARNING_MARGIN, 0.0))
+    is_sure = verdict.scores >= CONFIDENT
+    wide = widened(verdict.boxes, np.where(is_sure & ~is_vehicle, LEARNING_MARGIN, 0.0))
     spans = grid.spans(wide, spared=np.where(is_vehicle, SPARED_BY_VEHICLES, SPARED)[:, None])
     extents = (spans[:, 2] - spans[:, 0]) * (spans[:, 3] - spans[:, 1])
     is_passing = counts(shapes, spans) >= EXPLAINED_BY_MOTION * extents
@@ -65,7 +65,15 @@ def occupancy_of(grid: Grid, verdict: Verdict, shapes: Cells) -> Occupancy:
             continue
         (parked if is_vehicle[index] else suspected)[area] = True
         if is_sure[index]:
-            confirmed[area] = True
+            confirmed[_inside(area) if is_vehicle[index] else area] = True
     for shadow in slices(grid.spans(widened(verdict.boxes[is_passing], SHADOW_MARGIN))):
         explained[shadow] = True
     return Occupancy(covered, suspected, confirmed, parked & ~suspected, grown(explained, 1))
+
+
+def _inside(area: tuple[slice, slice]) -> tuple[slice, slice]:
+    """Without the cells at its rim, which show as much street as vehicle."""
+    rows, columns = area
+    return slice(rows.start + 1, max(rows.start + 1, rows.stop - 1)), slice(
+        columns.start + 1, max(columns.start + 1, columns.stop - 1)
+    )

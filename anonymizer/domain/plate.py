@@ -92,8 +92,7 @@ class Plate:
     def forget(self) -> None:
         """Forgets the plate and all evidence: after the camera moved or the light jumped."""
         self.known[:] = False
-        self._evidence.restart(None)
-        self._evidence.overtaken[:] = False
+        self._evidence.forget()
         self._last_tick = -np.inf
 
     def observe(self, live: Look, now: float, motion: Motion, occupancy: Occupancy | None) -> None:
@@ -112,7 +111,7 @@ class Plate:
         if 0 <= elapsed < self.rules.tick_seconds * 0.99:
             return
         if not 0 <= elapsed <= self.rules.gap_seconds or now - self._last_verdict > self.rules.verdict_gap_seconds:
-            self._evidence.restart(None)
+            self._evidence.restart_after_gap()
             elapsed = 0.0
         self._last_tick = now
         self._look_anew(live, *self._evidence.weigh_motion(motion.moving, occupancy, elapsed, now))
@@ -127,7 +126,7 @@ class Plate:
 
     def _take_verdict(self, occupancy: Occupancy, motion: Motion, now: float) -> None:
         if not 0 <= now - self._last_verdict <= self.rules.verdict_gap_seconds:
-            self._evidence.restart(None)
+            self._evidence.restart_after_gap()
         self._last_verdict = now
         seconds = min(max(now - self._last_frame, 0.0), 1.0)
         self._evidence.weigh_verdict(occupancy, motion.moving, seconds)

@@ -16,9 +16,10 @@ from anonymizer.domain.credibility import Credibility, CredibilityRules
 from anonymizer.domain.evidence import LearningRules
 from anonymizer.domain.frame import Basis, Frame, MaskedFrame, Planes, Size
 from anonymizer.domain.grid import Cells, Grid, grown, opened
-from anonymizer.domain.occupancy import Occupancy, occupancy_of
+from anonymizer.domain.occupancy import occupancy_of
 from anonymizer.domain.plate import Motion, Plate
 from anonymizer.domain.privacy import Polygon
+from anonymizer.domain.sight import Sight, SightRules
 from anonymizer.domain.stability import Stability, StabilityRules, State
 from anonymizer.domain.verdict import Verdict
 
@@ -36,6 +37,7 @@ class RedactionRules:
     coasting: CoastingRules = field(default_factory=CoastingRules)
     stability: StabilityRules = field(default_factory=StabilityRules)
     credibility: CredibilityRules = field(default_factory=CredibilityRules)
+    sight: SightRules = field(default_factory=SightRules)
 
 
 class Redactor:
@@ -106,9 +108,13 @@ class Redactor:
         motion = Motion(changed, plate.moving(live, frame.captured))
         shapes = changed | (motion.moving & ~plate.known)
         occupancy = None if bound is None else occupancy_of(plate.grid, bound, shapes)
-        if state in (State.SETTLED, State.LOST):
+        unexplained = shapes if occupancy is None else opened(shapes & ~occupancy.explained, LEAST_UNEXPLAINED)
+        is_settled = state is State.SETTLED
+        if is_settled and occupancy and not self._sight.update(shapes, unexplained, occupancy, frame.captured):
+            bound, occupancy, unexplained = None, None, shapes
+        if is_settled or state is State.LOST:
             plate.observe(live, frame.captured, motion, occupancy)
-        hidden = grown(shapes, UNEXPLAINED_GROWTH) if occupancy is None else _with_margin(shapes, occupancy)
+        hidden = shapes | grown(unexplained, UNEXPLAINED_GROWTH)
         veiled = _veil(plate, live, changed if occupancy is None else changed & ~occupancy.explained)
         painted = self._paint(plate, hidden, veiled, areas)
         return self._finish(frame, bound, *painted)
@@ -140,18 +146,13 @@ class Redactor:
             self._stability = Stability(self.rules.stability)
             self._coasting.forget()
             self._credibility = Credibility(self.rules.credibility)
+            self._sight = Sight(self._plate.grid, self.rules.sight)
         return self._plate
 
     def _privacy_for(self, grid: Grid) -> Cells:
         if self._privacy is None:
             self._privacy = privacy.cells_under(grid, self._polygons)
         return self._privacy
-
-
-def _with_margin(shapes: Cells, occupancy: Occupancy) -> Cells:
-    """The shapes, and more around those of which the verdict says nothing."""
-    unexplained = opened(shapes & ~occupancy.explained, LEAST_UNEXPLAINED)
-    return shapes | grown(unexplained, UNEXPLAINED_GROWTH)
 
 
 def _veil(plate: Plate, live: Look, unexplained: Cells) -> Cells:

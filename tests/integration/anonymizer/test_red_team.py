@@ -203,6 +203,18 @@ def test_somebody_who_was_there_before_the_start_is_never_shown(material: Materi
     assert pairs[-1][1].masked_fraction < 0.2
 
 
+def test_nobody_who_stands_motionless_is_learned_from_a_detector_that_misses_whoever_walks(material: Material) -> None:
+    """It answers "nothing" each time, as one with a broken model does; he was there before the start."""
+    camera, redactor, standing = Camera(material.street), Redactor(), material.somebody
+    pairs = []
+    for number in range(250):
+        walker = dataclasses.replace(_mirrored(standing), left=20 + 8 * (number % 40), top=60)
+        frame = camera.take(standing, walker)
+        pairs.append((frame, redactor.redact(frame, Verdict.empty(frame.sequence)), [standing, walker]))
+
+    assert shown(pairs) == (0, 500)
+
+
 def test_a_poster_of_a_face_is_hidden_while_the_detector_takes_it_for_one(material: Material) -> None:
     camera, redactor, poster = Camera(material.street), Redactor(RULES), material.somebody
     pairs = []

@@ -109,14 +109,43 @@ def test_a_poster_that_is_taken_for_somebody_stays_masked() -> None:
         assert shown(redactor, frame, verdict(frame, STANDING, score=0.5)) < 0.2
 
 
-def test_a_parked_car_that_is_seen_now_and_then_is_masked_whenever_it_is_seen() -> None:
-    street, redactor = Street(Size(128, 96)), Redactor(RULES)
+VAN = Person(48, 32, 48, 40)
+
+
+def car(frame: Frame, *, score: float = 0.6) -> Verdict:
+    said = verdict(frame, VAN, score=score)
+    return dataclasses.replace(said, classes=np.full(1, ObjectClass.CAR, np.int16))
+
+
+def test_a_parked_car_that_is_missed_in_every_other_frame_is_never_learned() -> None:
+    street, redactor = Street(), Redactor(RULES)
 
     for number in range(LONG):
+        frame = street.frame(VAN)
+        assert shown(redactor, frame, car(frame, score=0.15) if number % 2 else verdict(frame), VAN) < 0.2
+
+
+def test_a_car_that_was_learned_because_nobody_saw_it_is_forgotten_once_it_is_seen() -> None:
+    street, redactor = Street(), Redactor(RULES)
+    before = [shown(redactor, frame := street.frame(VAN), verdict(frame), VAN) for _ in range(60)]
+    assert before[-1] > 0.9
+
+    for _ in range(30):
+        redactor.redact(frame := street.frame(VAN), car(frame))
+    inside = Person(56, 40, 32, 24)
+    after = [shown(redactor, frame := street.frame(VAN), verdict(frame), inside) for _ in range(10)]
+
+    assert max(after) < 0.2
+
+
+def test_somebody_who_comes_while_the_detector_is_away_waits_as_long_as_one_who_comes_before_its_eyes() -> None:
+    street, redactor = Street(Size(384, 96)), Redactor(RULES)
+    # The street is not learned yet, but has been seen.
+    for _ in range(18):
+        redactor.redact(frame := street.frame(), verdict(frame))
+    for _ in range(20):
+        redactor.redact(street.frame(STANDING), None)
+
+    for _ in range(LONG):
         frame = street.frame(STANDING)
-        said = verdict(frame, STANDING)
-        if number % 3:
-            car = Verdict(said.sequence, said.boxes, np.full(1, ObjectClass.CAR, np.int16), said.scores)
-            assert shown(redactor, frame, car) < 0.2
-        else:
-            redactor.redact(frame, verdict(frame))
+        assert shown(redactor, frame, verdict(frame)) < 0.2
