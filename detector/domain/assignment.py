@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
-from detector.domain.detections import Boxes, Scores, overlaps
+from detector.domain.detections import Boxes, Scores, meetings, overlaps_of
 
 Floats = npt.NDArray[np.floating]
 Indices = npt.NDArray[np.intp]
@@ -45,20 +45,17 @@ def assign(cost: Floats, limit: float) -> Assignment:
         cost: rows x columns; infinite where a pair is out of the question.
         limit: pairs at or above this cost stay apart.
     """
-    rows_total, columns_total = cost.shape
-    if rows_total == 0 or columns_total == 0:
-        nobody = np.empty(0, dtype=np.intp)
-        return Assignment(nobody, nobody, np.arange(rows_total), np.arange(columns_total))
     allowed = np.where(cost < limit, cost, _FORBIDDEN)
     rows, columns = linear_sum_assignment(allowed)
     good = allowed[rows, columns] < _FORBIDDEN
     rows, columns = rows[good], columns[good]
-    return Assignment(
-        rows,
-        columns,
-        np.setdiff1d(np.arange(rows_total), rows),
-        np.setdiff1d(np.arange(columns_total), columns),
-    )
+    return Assignment(rows, columns, _others(rows, cost.shape[0]), _others(columns, cost.shape[1]))
+
+
+def _others(taken: Indices, total: int) -> Indices:
+    free = np.ones(total, dtype=np.bool_)
+    free[taken] = False
+    return np.flatnonzero(free)
 
 
 def misfits(expected: Boxes, found: Boxes, scores: Scores, widening: float) -> npt.NDArray[np.float64]:
@@ -74,11 +71,17 @@ def misfits(expected: Boxes, found: Boxes, scores: Scores, widening: float) -> n
         scores: of the detections.
         widening: boxes are compared widened by this share of their size on every side.
     """
-    overlap = overlaps(_widened(expected, widening), _widened(found, widening)).astype(np.float64)
-    heights, other_heights = (np.maximum(boxes[:, 3] - boxes[:, 1], 1.0) for boxes in (expected, found))
-    alike = np.minimum(heights[:, None], other_heights) / np.maximum(heights[:, None], other_heights)
-    fit = overlap * (1.0 - _HEIGHT_SHARE + _HEIGHT_SHARE * alike) * (1.0 - _SCORE_SHARE + _SCORE_SHARE * scores)
-    return np.where(overlap > 0.0, 1.0 - fit, np.inf)
+    cost = np.full((len(expected), len(found)), np.inf)
+    wide, others = _widened(expected, widening), _widened(found, widening)
+    pairs = rows, columns = meetings(wide, others)
+    overlap = overlaps_of(wide, others, pairs).astype(np.float64)
+    heights = np.maximum(expected[:, 3] - expected[:, 1], 1.0)[rows]
+    other_heights = np.maximum(found[:, 3] - found[:, 1], 1.0)[columns]
+    alike = np.minimum(heights, other_heights) / np.maximum(heights, other_heights)
+    clear = 1.0 - _SCORE_SHARE + _SCORE_SHARE * scores[columns]
+    fit = overlap * (1.0 - _HEIGHT_SHARE + _HEIGHT_SHARE * alike) * clear
+    cost[pairs] = np.where(overlap > 0.0, 1.0 - fit, np.inf)
+    return cost
 
 
 def reaches(expected: Boxes, found: Boxes, margins: npt.NDArray[np.float64], alike: float) -> npt.NDArray[np.float64]:
@@ -116,5 +119,6 @@ def covered_share(boxes: Boxes, others: Boxes) -> npt.NDArray[np.float32]:
 
 
 def _widened(boxes: Boxes, share: float) -> Boxes:
-    margin = (boxes[:, 2:] - boxes[:, :2]) * share
-    return np.concatenate([boxes[:, :2] - margin, boxes[:, 2:] + margin], axis=1).astype(np.float32)
+    lefts, tops, rights, bottoms = boxes.T
+    across, down = (rights - lefts) * share, (bottoms - tops) * share
+    return np.stack([lefts - across, tops - down, rights + across, bottoms + down], axis=1, dtype=np.float32)

@@ -13,10 +13,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from detector.domain.detections import Boxes, Scores, overlaps
+from detector.domain.detections import Boxes, Scores, meetings, overlaps_of
 
 Floats = npt.NDArray[np.float64]
 Kinds = npt.NDArray[np.int16]
+Indices = npt.NDArray[np.intp]
 
 SAME_PLACE_OVERLAP: Final = 0.5
 """Intersection over union from which two detections are of one place."""
@@ -64,9 +65,14 @@ class _Places:
             self.seconds[keep],
         )
 
-    def overlaps(self, boxes: Boxes, kinds: Kinds) -> npt.NDArray[np.float32]:
-        """Of each box with each place, 0 where the kinds differ."""
-        return np.where(kinds[:, None] == self.kinds, overlaps(boxes, self.boxes), np.float32(0.0))
+    def alike(self, boxes: Boxes, kinds: Kinds) -> tuple[Indices, Indices, npt.NDArray[np.float32]]:
+        """Which boxes are of which places: positions of both, box by box, and their overlap."""
+        found, places = meetings(boxes, self.boxes)
+        same_kind = kinds[found] == self.kinds[places]
+        found, places = found[same_kind], places[same_kind]
+        overlap = overlaps_of(boxes, self.boxes, (found, places))
+        same = overlap >= SAME_PLACE_OVERLAP
+        return found[same], places[same], overlap[same]
 
     def and_also(self, other: _Places) -> _Places:
         return _Places(
@@ -100,29 +106,32 @@ class Clutter:
             scores: float32, n.
         """
         self._places.seconds *= 0.5 ** (passed / HALF_LIFE_SECONDS)
-        overlap = self._places.overlaps(boxes, kinds)
-        best = overlap.argmax(axis=1) if len(self) else np.zeros(len(kinds), dtype=np.intp)
-        known = overlap[np.arange(len(kinds)), best] >= SAME_PLACE_OVERLAP if len(self) else np.zeros(len(kinds), bool)
-        places, columns = np.unique(best[known], return_index=True)
-        self._confirm(time, passed, places, boxes[known][columns], scores[known][columns])
-        found = self._places.and_also(_Places.at(time, boxes[~known], kinds[~known], scores[~known]))
-        found = found.where((found.seconds > WORTHLESS_SECONDS) | (time - found.last_seen <= RUN_GAP_SECONDS))
-        if len(found) > CAPACITY:
-            found = found.where(np.lexsort((found.last_seen, found.seconds))[-CAPACITY:])
-        self._places = found
+        found, places, overlap = self._places.alike(boxes, kinds)
+        # Of each box the place that it fits best; of each place the first of its boxes.
+        order = np.lexsort((places, -overlap, found))
+        found, first = np.unique(found[order], return_index=True)
+        places, first = np.unique(places[order][first], return_index=True)
+        unknown = np.ones(len(kinds), dtype=np.bool_)
+        unknown[found] = False
+        confirmed = found[first]
+        self._confirm(time, passed, places, boxes[confirmed], scores[confirmed])
+        kept = self._places.and_also(_Places.at(time, boxes[unknown], kinds[unknown], scores[unknown]))
+        kept = kept.where((kept.seconds > WORTHLESS_SECONDS) | (time - kept.last_seen <= RUN_GAP_SECONDS))
+        if len(kept) > CAPACITY:
+            kept = kept.where(np.lexsort((kept.last_seen, kept.seconds))[-CAPACITY:])
+        self._places = kept
 
     def evidence(self, boxes: Boxes, kinds: Kinds, scores: Scores) -> Floats:
         """For how many seconds a thing like each of these has been seen on its spot; float64, n.
 
         0 for what is clearly better than what was there before.
         """
+        longest: Floats = np.zeros(len(kinds))
         known = self._places.where(self._places.seconds > 0.0)
-        if not len(known) or not len(kinds):
-            return np.zeros(len(kinds))
-        alike = known.overlaps(boxes, kinds) >= SAME_PLACE_OVERLAP
-        alike &= scores[:, None] <= known.scores + SCORE_MARGIN
-        seconds: Floats = np.where(alike, known.seconds, 0.0).max(axis=1)
-        return seconds
+        found, places, _ = known.alike(boxes, kinds)
+        no_better = scores[found] <= known.scores[places] + SCORE_MARGIN
+        np.maximum.at(longest, found[no_better], known.seconds[places[no_better]])
+        return longest
 
     def _confirm(self, time: float, passed: float, rows: npt.NDArray[np.intp], boxes: Boxes, scores: Scores) -> None:
         places = self._places

@@ -72,24 +72,48 @@ class Detections:
         return Detections(self.boxes[keep], self.scores[keep], self.classes[keep])
 
 
+def meetings(left: Boxes, right: Boxes) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """The pairs of boxes that have some area in common: their positions in `left`, and in `right`.
+
+    In a crowd each box meets a handful of the others: what is worked out for pairs is worked out for these.
+    """
+    lefts, tops, rights, bottoms = left.T.copy()[:, :, None]
+    other_lefts, other_tops, other_rights, other_bottoms = right.T.copy()
+    meets = lefts < other_rights
+    meets &= rights > other_lefts
+    meets &= tops < other_bottoms
+    meets &= bottoms > other_tops
+    first, second = np.divmod(np.flatnonzero(meets), max(1, len(right)))
+    return first, second
+
+
 def overlaps(left: Boxes, right: Boxes) -> npt.NDArray[np.float32]:
     """Intersection over union of every pair, float32, len(left) x len(right). Boxes without area overlap nothing."""
-    widths: npt.NDArray[np.float32] = np.minimum(left[:, None, 2], right[:, 2]) - np.maximum(
-        left[:, None, 0], right[:, 0]
-    )
-    heights = np.minimum(left[:, None, 3], right[:, 3]) - np.maximum(left[:, None, 1], right[:, 1])
-    intersection = np.maximum(widths, 0.0) * np.maximum(heights, 0.0)
-    union = areas(left)[:, None] + areas(right) - intersection
-    overlap: npt.NDArray[np.float32] = np.divide(
-        intersection, union, out=np.zeros_like(intersection), where=union > 0.0
-    )
+    found = np.zeros((len(left), len(right)), dtype=np.float32)
+    pairs = meetings(left, right)
+    found[pairs] = overlaps_of(left, right, pairs)
+    return found
+
+
+def overlaps_of(
+    left: Boxes, right: Boxes, pairs: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
+) -> npt.NDArray[np.float32]:
+    """Intersection over union of some pairs, float32; see `meetings`."""
+    lefts, tops, rights, bottoms = left.T.copy()[:, pairs[0]]
+    other_lefts, other_tops, other_rights, other_bottoms = right.T.copy()[:, pairs[1]]
+    widths = np.maximum(np.minimum(rights, other_rights) - np.maximum(lefts, other_lefts), 0.0)
+    heights = np.maximum(np.minimum(bottoms, other_bottoms) - np.maximum(tops, other_tops), 0.0)
+    intersection = widths * heights
+    union = areas(left)[pairs[0]] + areas(right)[pairs[1]] - intersection
+    overlap: npt.NDArray[np.float32] = intersection / np.maximum(union, np.finfo(np.float32).tiny)
     return overlap
 
 
 def areas(boxes: Boxes) -> npt.NDArray[np.float32]:
     """Area of each box in square pixels, float32, N; zero for a box turned inside out."""
-    sides: npt.NDArray[np.float32] = np.maximum(boxes[:, 2:] - boxes[:, :2], 0.0)
-    return sides[:, 0] * sides[:, 1]
+    lefts, tops, rights, bottoms = boxes.T
+    area: npt.NDArray[np.float32] = np.maximum(rights - lefts, 0.0) * np.maximum(bottoms - tops, 0.0)
+    return area
 
 
 def suppress(detections: Detections, limit: float = OVERLAP_LIMIT) -> Detections:

@@ -14,8 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from detector.domain.detections import Boxes
 
 Floats = npt.NDArray[np.float64]
@@ -90,7 +88,7 @@ class BoxFilters:
         velocity[:, 1] += self.velocity[:, 3] / 2
         return velocity
 
-    def deviation(self, rows: Sequence[int]) -> Floats:
+    def deviation(self, rows: npt.NDArray[np.intp]) -> Floats:
         """Standard error of the centres of these boxes, along x and y; float64, len(rows) x 2, pixels."""
         return np.sqrt(self._variance[rows, :2])
 

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import enum
+import itertools
 import math
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from detector.domain.detections import ObjectClass
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from detector.domain.geometry import Point
     from detector.domain.tracking import TrackerParameters
+
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Rows = npt.NDArray[np.intp]
 
 
 class TrackState(enum.Enum):
@@ -89,8 +95,7 @@ KINDS: Final[Mapping[ObjectClass, Kind]] = {
     ObjectClass.ANIMAL: Kind.ANIMAL,
     ObjectClass.LUGGAGE: Kind.LUGGAGE,
 }
-_CLASSES: Final = {int(member): member for member in ObjectClass}
-_LIVING: Final = frozenset({Kind.PERSON, Kind.ANIMAL})
+_LIVING: Final = np.array([kind in (Kind.PERSON, Kind.ANIMAL) for kind in Kind])
 
 LOOK_SECONDS: Final = 0.2
 """A frame that comes so long after the last one is a look of its own; the errors of closer ones are much the same (on
@@ -98,170 +103,242 @@ PETS09-S2L1 half of a box's error is still there half a second later)."""
 REST_FRAMES: Final = 600
 """How far back a rest remembers how often it was seen; older frames fade out by halves."""
 
+_STATES: Final = tuple(TrackState)
+_SIGNALS: Final = tuple(Signal)
+_CODES: Final[Mapping[TrackState, int]] = {state: code for code, state in enumerate(_STATES)}
+_SIGNAL_CODES: Final[Mapping[Signal, int]] = {signal: code for code, signal in enumerate(_SIGNALS)}
+# The table as an array, for all tracks at once: rows are states, columns are signals. What has ended stays ended.
+_AFTER: Final = np.array(
+    [[_CODES[TRANSITIONS.get((state, signal), TrackState.ENDED)] for signal in _SIGNALS] for state in _STATES]
+)
 
-class Sighting(NamedTuple):
-    """A track's detection in one frame.
-
-    Attributes:
-        score: of the detector.
-        object_class: number of the class.
-        centre: of the filtered box, pixels.
-        height: of the filtered box, pixels.
-        cluttered: it may as well be a thing that is always there; see `detector.domain.clutter`.
-    """
-
-    score: float
-    object_class: int
-    centre: Point
-    height: float
-    cluttered: bool
-
-
-@dataclass(slots=True)
-class Rest:
-    """A place that a track has not left since.
-
-    Attributes:
-        place: centre of its box, pixels.
-        since: seconds.
-        frames: in which it could have been seen there.
-        hits: in which it was.
-    """
-
-    place: Point
-    since: float
-    frames: int = 0
-    hits: int = 0
-
-    def look(self, *, hit: bool) -> None:
-        """Count one frame."""
-        self.frames, self.hits = self.frames + 1, self.hits + hit
-        if self.frames >= REST_FRAMES:
-            self.frames, self.hits = self.frames // 2, self.hits // 2
-
-    def hold_seconds(self, parameters: TrackerParameters) -> float:
-        """For how long it may be missed before having left is the better explanation.
-
-        Misses of more than about a second apart are taken for independent: something that is seen in a share p of the
-        frames is missed for t seconds with a probability of (1 - p) ** t.
-        """
-        share = (self.hits + 1) / (self.frames + 2)
-        seconds = math.log(parameters.hold_doubt) / math.log(1.0 - share)
-        return max(parameters.hold_least, seconds)
+_LIFE: Final = np.dtype(
+    [
+        ("kind", np.int16),
+        ("state", np.intp),
+        ("first_seen", np.float64),
+        ("last_seen", np.float64),
+        ("last_score", np.float64),
+        # Whether it was missed behind something else.
+        ("covered", np.bool_),
+        # For how long it was looked at; how often it was seen, and with which scores in all.
+        ("exposure", np.float64),
+        ("hits", np.int64),
+        ("total_score", np.float64),
+        # Where it was first, and how far from there it has ever been, in its heights.
+        ("origin", np.float64, (2,)),
+        ("travel", np.float64),
+        # The place that it has not left since; in how many frames it could have been seen there, in how many it was.
+        ("rest_place", np.float64, (2,)),
+        ("rest_since", np.float64),
+        ("rest_frames", np.int64),
+        ("rest_hits", np.int64),
+        # Since when it has been seen, without moving, only as what may be clutter; NaN: it is not doubted.
+        ("doubted_since", np.float64),
+        # For how long it has been missed without being covered.
+        ("absence", np.float64),
+        # Sums of scores by number of the class.
+        ("votes", np.float64, (1 + max(ObjectClass),)),
+    ]
+)
 
 
-@dataclass(slots=True)
-class Life:
-    """One track's.
+class Sightings(NamedTuple):
+    """The detections of some tracks in one frame.
 
     Attributes:
-        track: its id.
-        kind: which of `Kind`.
-        first_seen: seconds.
-        last_seen: seconds.
-        state: where it is in its table.
-        last_score: of its last detection.
-        covered: whether it was missed behind something else.
+        scores: of the detector, n.
+        classes: numbers of the classes, n.
+        centres: of the filtered boxes, n x 2, pixels.
+        heights: of the filtered boxes, n, pixels.
+        cluttered: which of them may as well be things that are always there, n; see `detector.domain.clutter`.
     """
 
-    track: int
-    kind: int
-    first_seen: float
-    last_seen: float
-    state: TrackState = TrackState.TENTATIVE
-    last_score: float = 0.0
-    covered: bool = False
-    _exposure: float = 0.0
-    _hits: int = 0
-    _total_score: float = 0.0
-    _travel: float = 0.0
-    _origin: Point | None = None
-    _rest: Rest | None = None
-    _doubted_since: float | None = None
-    """Since when it has been seen, without moving, only as what may be clutter."""
-    _absence: float = 0.0
-    """For how long it has been missed without being covered."""
-    _votes: dict[int, float] = field(default_factory=dict)
+    scores: Floats
+    classes: npt.NDArray[np.int16]
+    centres: Floats
+    heights: Floats
+    cluttered: Flags
+
+
+class Lives:
+    """What is known of every track of an optic besides its box; one row each, in the order of the filters."""
+
+    def __init__(self) -> None:
+        self._lives = np.zeros(0, dtype=_LIFE)
+        self._ids: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._ids)
 
     @property
-    def believed(self) -> bool:
-        """Whether it is more than tentative."""
-        return self.state is not TrackState.TENTATIVE
+    def tracks(self) -> list[int]:
+        """Their ids."""
+        return self._ids
 
     @property
-    def object_class(self) -> ObjectClass:
-        """What most of its detections were, by score."""
-        if len(self._votes) == 1:
-            return _CLASSES[next(iter(self._votes))]
-        return ObjectClass(max(self._votes, key=lambda number: (self._votes[number], -number)))
+    def kinds(self) -> npt.NDArray[np.int16]:
+        """See Kind, n."""
+        return self._lives["kind"]
 
-    def see(self, time: float, passed: float, sighting: Sighting, parameters: TrackerParameters) -> None:
-        """Take its detection of one frame, which came so many seconds after the last analysed one."""
-        centre, height = sighting.centre, max(sighting.height, 1.0)
-        self._origin = self._origin or centre
-        self._travel = max(self._travel, math.dist(centre, self._origin) / height)
-        moved = self._rest is None or math.dist(centre, self._rest.place) >= parameters.proof_travel * height
-        if self._rest is None or moved:
-            self._rest = Rest(centre, time)
-        self._rest.look(hit=True)
-        self.last_seen, self._absence, self.covered = time, 0.0, False
-        self._exposure += min(passed, LOOK_SECONDS)
-        self._hits += 1
-        self.last_score = sighting.score
-        self._total_score += sighting.score
-        if moved or (self._alive(parameters) and not sighting.cluttered):
-            self._doubted_since = None
-        elif self._doubted_since is None:
-            self._doubted_since = time
-        self._votes[sighting.object_class] = self._votes.get(sighting.object_class, 0.0) + sighting.score
+    @property
+    def states(self) -> list[TrackState]:
+        """Where each is in its table."""
+        return [_STATES[code] for code in self._lives["state"].tolist()]
 
-    def miss(self, passed: float, *, covered: bool) -> None:
-        """Count a frame without a detection of it; when something else stands before it, that says nothing."""
-        self.covered = covered
-        if covered:
-            return
-        self._absence += passed
-        if self._rest is not None:
-            self._rest.look(hit=False)
+    @property
+    def first_seen(self) -> Floats:
+        """Seconds, n."""
+        return self._lives["first_seen"]
 
-    def settled(self, parameters: TrackerParameters) -> bool:
-        """Whether it stands still, beyond doubt, for long enough to be held."""
-        still = self._rest is not None and self.last_seen - self._rest.since >= parameters.settle_seconds
-        return still and self.believed and self._doubted_since is None
+    @property
+    def last_seen(self) -> Floats:
+        """Seconds, n."""
+        return self._lives["last_seen"]
 
-    def reachable(self, time: float, parameters: TrackerParameters) -> bool:
-        """Whether a detection may still be this track: not after a gap in which it could have become somebody else."""
-        longest = self._longest_hold(parameters) if self.settled(parameters) else 0.0
-        return time - self.last_seen <= max(parameters.patience, longest)
+    @property
+    def last_scores(self) -> Floats:
+        """Of their last detections, n."""
+        return self._lives["last_score"]
 
-    def advance(self, time: float, parameters: TrackerParameters, *, seen: bool) -> TrackState:
-        """Move through the table with one frame; the new state."""
-        self.state = TRANSITIONS[self.state, self._signal(time, parameters, seen=seen)]
-        return self.state
+    @property
+    def covered(self) -> Flags:
+        """Which were missed behind something else, n."""
+        return self._lives["covered"]
 
-    def _signal(self, time: float, parameters: TrackerParameters, *, seen: bool) -> Signal:
-        unseen = time - self.last_seen
-        doubted = 0.0 if self._doubted_since is None else time - self._doubted_since
-        if self.believed and doubted > parameters.patience_clutter:
-            return Signal.EXPIRED
-        if seen:
-            return Signal.PROVEN if self._proven(parameters) else Signal.SEEN
-        if unseen <= self._longest_hold(parameters) and self._stands(parameters):
-            return Signal.STOOD
-        patience = parameters.patience if self.believed else parameters.patience_tentative
-        return Signal.EXPIRED if unseen > patience else Signal.MISSED
+    @property
+    def believed(self) -> Flags:
+        """Which are more than tentative, n."""
+        believed: Flags = self._lives["state"] != _CODES[TrackState.TENTATIVE]
+        return believed
 
-    def _longest_hold(self, parameters: TrackerParameters) -> float:
-        return parameters.hold_most_living if self.kind in _LIVING else parameters.hold_most
+    @property
+    def object_classes(self) -> npt.NDArray[np.intp]:
+        """What most of the detections of each were, by score: numbers of classes, n."""
+        classes: Rows = self._lives["votes"].argmax(axis=1)
+        return classes
 
-    def _stands(self, parameters: TrackerParameters) -> bool:
-        return (
-            self._rest is not None and self.settled(parameters) and self._absence <= self._rest.hold_seconds(parameters)
-        )
+    def be(self, state: TrackState) -> Flags:
+        """Which are in a state, n."""
+        being: Flags = self._lives["state"] == _CODES[state]
+        return being
 
-    def _proven(self, parameters: TrackerParameters) -> bool:
-        return self._alive(parameters) and self._exposure >= parameters.proof_seconds
+    def begin(self, tracks: Sequence[int], kinds: npt.NDArray[np.int16], time: float) -> None:
+        """Add tracks that are about to be seen for the first time."""
+        fresh = np.zeros(len(tracks), dtype=_LIFE)
+        fresh["kind"], fresh["state"], fresh["first_seen"] = kinds, _CODES[TrackState.TENTATIVE], time
+        fresh["last_seen"], fresh["rest_since"], fresh["doubted_since"] = time, math.inf, math.nan
+        self._lives = np.concatenate([self._lives, fresh])
+        self._ids += tracks
 
-    def _alive(self, parameters: TrackerParameters) -> bool:
-        """Whether it came from somewhere, or is clear enough without."""
-        return self._travel >= parameters.proof_travel or self._total_score / self._hits >= parameters.still_score
+    def keep(self, rows: Flags) -> None:
+        """Forget the other tracks."""
+        if not rows.all():
+            self._lives = self._lives[rows]
+            self._ids = list(itertools.compress(self._ids, rows.tolist()))
+
+    def see(self, rows: Rows, time: float, passed: float, seen: Sightings, parameters: TrackerParameters) -> None:
+        """Take the detections of some tracks in one frame, which came so many seconds after the last analysed one."""
+        lives, heights = self._lives[rows], np.maximum(seen.heights, 1.0)
+        first = lives["hits"] == 0
+        lives["origin"][first] = seen.centres[first]
+        lives["travel"] = np.maximum(lives["travel"], _distances(seen.centres, lives["origin"]) / heights)
+        moved = first | (_distances(seen.centres, lives["rest_place"]) >= parameters.proof_travel * heights)
+        lives["rest_place"][moved] = seen.centres[moved]
+        lives["rest_since"][moved], lives["rest_frames"][moved], lives["rest_hits"][moved] = time, 0, 0
+        _look(lives, hit=True)
+        lives["last_seen"], lives["absence"], lives["covered"] = time, 0.0, False
+        lives["exposure"] += min(passed, LOOK_SECONDS)
+        lives["hits"] += 1
+        lives["last_score"] = seen.scores
+        lives["total_score"] += seen.scores
+        clear = moved | (_alive(lives, parameters) & ~seen.cluttered)
+        begins = ~clear & np.isnan(lives["doubted_since"])
+        lives["doubted_since"][clear], lives["doubted_since"][begins] = math.nan, time
+        lives["votes"][np.arange(len(rows)), seen.classes] += seen.scores
+        self._lives[rows] = lives
+
+    def miss(self, rows: Rows, passed: float, covered: Flags) -> None:
+        """Count a frame without a detection of these; where something else stands before one, that says nothing."""
+        lives = self._lives[rows]
+        lives["covered"] = covered
+        bare = lives[~covered]
+        bare["absence"] += passed
+        _look(bare, hit=False)
+        lives[~covered] = bare
+        self._lives[rows] = lives
+
+    def settled(self, parameters: TrackerParameters) -> Flags:
+        """Which stand still, beyond doubt, for long enough to be held, n."""
+        still = self.last_seen - self._lives["rest_since"] >= parameters.settle_seconds
+        settled: Flags = still & self.believed & np.isnan(self._lives["doubted_since"])
+        return settled
+
+    def reachable(self, time: float, parameters: TrackerParameters) -> Flags:
+        """Whose a detection may still be, n: not after a gap in which a track could have become somebody else."""
+        longest = np.where(self.settled(parameters), self._longest_holds(parameters), 0.0)
+        return time - self.last_seen <= np.maximum(parameters.patience, longest)
+
+    def advance(self, time: float, parameters: TrackerParameters, seen: Flags) -> None:
+        """Move every track through the table with one frame; `seen`: which of them were, n."""
+        self._lives["state"] = _AFTER[self._lives["state"], self._signals(time, parameters, seen)]
+
+    def _signals(self, time: float, parameters: TrackerParameters, seen: Flags) -> Rows:
+        lives, believed = self._lives, self.believed
+        unseen = time - lives["last_seen"]
+        # A comparison with NaN is false: who is not doubted is not in doubt for too long.
+        clutter = believed & (time - lives["doubted_since"] > parameters.patience_clutter)
+        proven = _alive(lives, parameters) & (lives["exposure"] >= parameters.proof_seconds)
+        stands = (unseen <= self._longest_holds(parameters)) & self.settled(parameters)
+        stands[stands] = lives["absence"][stands] <= _hold_seconds(lives[stands], parameters)
+        expired = unseen > np.where(believed, parameters.patience, parameters.patience_tentative)
+        missed = _chosen(stands, Signal.STOOD, _chosen(expired, Signal.EXPIRED, Signal.MISSED))
+        said = np.where(seen, _chosen(proven, Signal.PROVEN, Signal.SEEN), missed)
+        return np.where(clutter, _SIGNAL_CODES[Signal.EXPIRED], said)
+
+    def _longest_holds(self, parameters: TrackerParameters) -> Floats:
+        return np.where(_LIVING[self._lives["kind"]], parameters.hold_most_living, parameters.hold_most)
+
+
+def _chosen(condition: Flags, yes: Signal, no: Signal | Rows) -> Rows:
+    return np.where(condition, _SIGNAL_CODES[yes], no if isinstance(no, np.ndarray) else _SIGNAL_CODES[no])
+
+
+def _distances(places: Floats, others: Floats) -> Floats:
+    return np.hypot(places[:, 0] - others[:, 0], places[:, 1] - others[:, 1])
+
+
+def _look(lives: npt.NDArray[np.void], *, hit: bool) -> None:
+    """Count one frame of a rest."""
+    lives["rest_frames"] += 1
+    lives["rest_hits"] += hit
+    old = lives["rest_frames"] >= REST_FRAMES
+    for column in ("rest_frames", "rest_hits"):
+        lives[column][old] //= 2
+
+
+def _alive(lives: npt.NDArray[np.void], parameters: TrackerParameters) -> Flags:
+    """Which came from somewhere, or are clear enough without."""
+    clear = lives["total_score"] >= parameters.still_score * np.maximum(lives["hits"], 1)
+    alive: Flags = (lives["travel"] >= parameters.proof_travel) | clear
+    return alive
+
+
+def _hold_seconds(lives: npt.NDArray[np.void], parameters: TrackerParameters) -> Floats:
+    """See `hold_seconds`."""
+    return hold_seconds(lives["rest_frames"], lives["rest_hits"], parameters)
+
+
+def hold_seconds(frames: npt.NDArray[np.int64], hits: npt.NDArray[np.int64], parameters: TrackerParameters) -> Floats:
+    """For how long what rests may be missed before having left is the better explanation, n, seconds.
+
+    Misses of more than about a second apart are taken for independent: something that is seen in a share p of the
+    frames is missed for t seconds with a probability of (1 - p) ** t.
+
+    Args:
+        frames: in which each could have been seen where it rests, n.
+        hits: in which it was, n.
+        parameters: of the tracker.
+    """
+    share = (hits + 1) / (frames + 2)
+    return np.maximum(parameters.hold_least, math.log(parameters.hold_doubt) / np.log(1.0 - share))

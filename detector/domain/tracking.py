@@ -8,6 +8,7 @@ random, belongs to one optic and one stream, is never used again and leads nowhe
 from __future__ import annotations
 
 import enum
+import itertools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -17,15 +18,17 @@ import numpy.typing as npt
 
 from detector.domain.assignment import assign, covered_share, misfits, reaches
 from detector.domain.clutter import Clutter
-from detector.domain.detections import Detections, ObjectClass, overlaps
+from detector.domain.detections import Boxes, Detections, ObjectClass, overlaps
 from detector.domain.kalman import BoxFilters
-from detector.domain.track_life import KINDS, Life, Sighting, TrackState
+from detector.domain.track_life import KINDS, Lives, Sightings, TrackState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
 
 Indices = npt.NDArray[np.intp]
+Flags = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
+Kinds = npt.NDArray[np.int16]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,9 @@ class TrackerParameters:
 
 
 _KIND_OF: Final = np.array([-1, *(KINDS[member] for member in sorted(ObjectClass))], dtype=np.int16)
-_REPORTED: Final = frozenset({TrackState.FOLLOWED, TrackState.HELD, TrackState.LOST})
+_CLASSES: Final = {int(member): member for member in ObjectClass}
+_UNSEEN: Final = -1
+"""In place of the position of a detection: the track was not seen in this frame."""
 
 
 class Sight(enum.Enum):
@@ -109,6 +114,9 @@ class Sight(enum.Enum):
     """It stands where it stood."""
     LOST = enum.auto()
     """It is not known: it has not been seen for too long."""
+
+
+_SIGHTS: Final = tuple(Sight)
 
 
 class Track(NamedTuple):
@@ -168,7 +176,7 @@ class Tracker:
         self._parameters = parameters or TrackerParameters()
         self._filters = BoxFilters()
         self._clutter = Clutter()
-        self._lives: list[Life] = []
+        self._lives = Lives()
         self._time = -math.inf
 
     def use(self, parameters: TrackerParameters) -> None:
@@ -185,54 +193,49 @@ class Tracker:
         # Before the first frame nobody has looked for ever so long.
         passed, before = max(0.0, time - self._time), self._time
         self._time = time = max(time, self._time)
-        if self._lives:
+        if len(self._lives):
             self._filters.predict(passed)
         clutter = self._clutter.evidence(detections.boxes, _KIND_OF[detections.classes], detections.scores)
-        seen = self._associate(detections, time)
+        # Row of the filters and lives -> position of its detection.
+        seen = np.full(len(self._lives), _UNSEEN, dtype=np.intp)
+        self._associate(seen, detections, time)
         self._reach(seen, detections, before)
         self._learn(time, passed, seen, detections)
         self._correct(seen, detections, clutter, passed)
-        self._begin(seen, detections, clutter, passed)
+        seen = self._begin(seen, detections, clutter, passed)
         self._miss(seen, passed)
         return self._settle(seen, detections)
 
-    def _associate(self, detections: Detections, time: float) -> dict[int, int]:
-        """Row of the filter bank -> position of its detection."""
+    def _associate(self, seen: Indices, detections: Detections, time: float) -> None:
+        """Match tracks with detections: strong ones first, then what is left of the believed with weak ones."""
         parameters = self._parameters
-        rows = np.arange(len(self._lives))
         strong = np.flatnonzero(detections.scores >= parameters.strong_score)
         weak = np.flatnonzero(detections.scores < parameters.strong_score)
-        believed = np.array([life.believed for life in self._lives], dtype=np.bool_)
-        reachable = np.array([life.reachable(time, parameters) for life in self._lives], dtype=np.bool_)
-        seen: dict[int, int] = {}
-        strong = self._match(seen, rows[believed & reachable], strong, detections, limit=parameters.near)
-        left = np.array([row for row in rows[believed & reachable].tolist() if row not in seen], dtype=np.intp)
+        believed, reachable = self._lives.believed, self._lives.reachable(time, parameters)
+        strong = self._match(seen, np.flatnonzero(believed & reachable), strong, detections, limit=parameters.near)
+        left = np.flatnonzero(believed & reachable & (seen == _UNSEEN))
         self._match(seen, left, weak, detections, limit=parameters.near_weak)
-        self._match(seen, rows[~believed & reachable], strong, detections, limit=parameters.near)
-        return seen
+        self._match(seen, np.flatnonzero(~believed & reachable), strong, detections, limit=parameters.near)
 
     def _match(
-        self, seen: dict[int, int], rows: Indices, columns: Indices, detections: Detections, *, limit: float
+        self, seen: Indices, rows: Indices, columns: Indices, detections: Detections, *, limit: float
     ) -> Indices:
         """Match some tracks with some detections; the detections that stayed free."""
         if not len(rows) or not len(columns):
             return columns
         some = detections.where(columns)
         cost = misfits(self._filters.boxes()[rows], some.boxes, some.scores, self._parameters.widening)
-        kinds = np.array([self._lives[row].kind for row in rows], dtype=np.int16)
-        cost[kinds[:, None] != _KIND_OF[some.classes]] = np.inf
+        cost[self._lives.kinds[rows, None] != _KIND_OF[some.classes]] = np.inf
         found = assign(cost, limit)
-        seen.update(zip(rows[found.rows].tolist(), columns[found.columns].tolist(), strict=True))
+        seen[rows[found.rows]] = columns[found.columns]
         return columns[found.free_columns]
 
-    def _reach(self, seen: dict[int, int], detections: Detections, before: float) -> None:
+    def _reach(self, seen: Indices, detections: Detections, before: float) -> None:
         """Join who was seen in the frame before and is missed now with the clear detections that are nobody's."""
         parameters = self._parameters
-        free = detections.scores >= parameters.birth_score
-        free[list(seen.values())] = False
-        columns = np.flatnonzero(free)
-        rows = [row for row, life in enumerate(self._lives) if row not in seen and life.last_seen >= before]
-        if not rows or not len(columns):
+        columns = np.flatnonzero(self._free(seen, detections))
+        rows = np.flatnonzero((seen == _UNSEEN) & (self._lives.last_seen >= before))
+        if not len(rows) or not len(columns):
             return
         some = detections.where(columns)
         boxes = self._filters.boxes()[rows]
@@ -243,107 +246,143 @@ class Tracker:
             parameters.reach_most * size[:, 1:],
         )
         cost = reaches(boxes, some.boxes, margins, parameters.reach_heights)
-        kinds = np.array([self._lives[row].kind for row in rows], dtype=np.int16)
-        cost[kinds[:, None] != _KIND_OF[some.classes]] = np.inf
+        cost[self._lives.kinds[rows, None] != _KIND_OF[some.classes]] = np.inf
         found = assign(cost, parameters.near_reach)
-        seen.update(zip((rows[row] for row in found.rows), columns[found.columns].tolist(), strict=True))
+        seen[rows[found.rows]] = columns[found.columns]
 
-    def _learn(self, time: float, passed: float, seen: Mapping[int, int], detections: Detections) -> None:
+    def _free(self, seen: Indices, detections: Detections) -> Flags:
+        """Which detections are clear enough to begin a track and nobody's."""
+        free = detections.scores >= self._parameters.birth_score
+        free[seen[seen != _UNSEEN]] = False
+        return free
+
+    def _learn(self, time: float, passed: float, seen: Indices, detections: Detections) -> None:
         """Remember what is weak and belongs to nobody who is believed."""
         nobodys = detections.scores < self._parameters.birth_score
-        nobodys[[column for row, column in seen.items() if self._lives[row].believed]] = False
+        nobodys[seen[(seen != _UNSEEN) & self._lives.believed]] = False
         weak = detections.where(nobodys)
         self._clutter.learn(time, passed, weak.boxes, _KIND_OF[weak.classes], weak.scores)
 
-    def _correct(self, seen: Mapping[int, int], detections: Detections, clutter: Floats, passed: float) -> None:
-        if not seen:
-            return
-        rows, columns = np.array(list(seen), dtype=np.intp), np.array(list(seen.values()), dtype=np.intp)
-        self._filters.update(rows, detections.boxes[columns], detections.scores[columns])
-        self._see(seen, detections, clutter, passed)
+    def _correct(self, seen: Indices, detections: Detections, clutter: Floats, passed: float) -> None:
+        rows = np.flatnonzero(seen != _UNSEEN)
+        if len(rows):
+            columns = seen[rows]
+            self._filters.update(rows, detections.boxes[columns], detections.scores[columns])
+            self._see(rows, columns, detections, clutter, passed)
 
-    def _see(self, seen: Mapping[int, int], detections: Detections, clutter: Floats, passed: float) -> None:
-        # One conversion for all: single elements of an array are dear.
-        positions, scores, classes = (
-            self._filters.position.tolist(),
-            detections.scores.tolist(),
-            detections.classes.tolist(),
+    def _see(self, rows: Indices, columns: Indices, detections: Detections, clutter: Floats, passed: float) -> None:
+        position = self._filters.position[rows]
+        sightings = Sightings(
+            detections.scores[columns].astype(np.float64),
+            detections.classes[columns],
+            position[:, :2],
+            position[:, 3],
+            clutter[columns] >= self._parameters.clutter_doubt,
         )
-        cluttered = (clutter >= self._parameters.clutter_doubt).tolist()
-        for row, column in seen.items():
-            x, y, _, height = positions[row]
-            sighting = Sighting(scores[column], classes[column], (x, y), height, cluttered[column])
-            self._lives[row].see(self._time, passed, sighting, self._parameters)
+        self._lives.see(rows, self._time, passed, sightings, self._parameters)
 
-    def _begin(self, seen: dict[int, int], detections: Detections, clutter: Floats, passed: float) -> None:
-        """Start tracks at the free detections that are clear enough and not a second look at a known object."""
-        begun: dict[int, int] = {}
-        free = detections.scores >= self._parameters.birth_score
-        free[list(seen.values())] = False
-        free &= clutter < self._parameters.clutter_known
-        for column in np.flatnonzero(free):
-            box, kind = detections.boxes[[column]], int(_KIND_OF[detections.classes[column]])
-            rows = [row for row in seen if self._lives[row].kind == kind]
-            if (overlaps(box, self._filters.boxes()[rows]) > self._parameters.duplicate_overlap).any():
-                continue
-            self._filters.append(box)
-            self._lives.append(Life(self._fresh_id(), kind, first_seen=self._time, last_seen=self._time))
-            seen[len(self._lives) - 1] = begun[len(self._lives) - 1] = int(column)
-        self._see(begun, detections, clutter, passed)
+    def _begin(self, seen: Indices, detections: Detections, clutter: Floats, passed: float) -> Indices:
+        """Start tracks at the free detections that are clear enough and not a second look at a known object.
 
-    def _fresh_id(self) -> int:
-        living = {0, *(life.track for life in self._lives)}
-        while (track := self._new_id()) in living:
-            pass
-        return track
+        Returns:
+            `seen`, with the new tracks.
+        """
+        free = self._free(seen, detections) & (clutter < self._parameters.clutter_known)
+        columns = self._first_looks(np.flatnonzero(free), seen, detections)
+        if not len(columns):
+            return seen
+        rows = np.arange(len(seen), len(seen) + len(columns))
+        self._filters.append(detections.boxes[columns])
+        self._lives.begin(self._fresh_ids(len(columns)), _KIND_OF[detections.classes[columns]], self._time)
+        self._see(rows, columns, detections, clutter, passed)
+        return np.concatenate([seen, columns])
 
-    def _miss(self, seen: Mapping[int, int], passed: float) -> None:
+    def _first_looks(self, columns: Indices, seen: Indices, detections: Detections) -> Indices:
+        """Those of some detections that are no second look at what was seen, nor at a better one of them."""
+        if not len(columns):
+            return columns
+        rows = np.flatnonzero(seen != _UNSEEN)
+        boxes, kinds = detections.boxes[columns], _KIND_OF[detections.classes[columns]]
+        known = self._seconds(boxes, self._filters.boxes()[rows], kinds, self._lives.kinds[rows]).any(axis=1)
+        double = self._seconds(boxes, boxes, kinds, kinds)
+        kept: list[int] = []
+        for index in np.flatnonzero(~known).tolist():
+            if not double[index, kept].any():
+                kept.append(index)
+        return columns[kept]
+
+    def _seconds(self, boxes: Boxes, others: Boxes, kinds: Kinds, other_kinds: Kinds) -> Flags:
+        """Which boxes are second looks at which others."""
+        double: Flags = overlaps(boxes, others) > self._parameters.duplicate_overlap
+        double &= kinds[:, None] == other_kinds
+        return double
+
+    def _fresh_ids(self, number: int) -> list[int]:
+        living, fresh = {0, *self._lives.tracks}, list[int]()
+        while len(fresh) < number:
+            track = self._new_id()
+            if track not in living:
+                living.add(track)
+                fresh.append(track)
+        return fresh
+
+    def _miss(self, seen: Indices, passed: float) -> None:
         """Tell the tracks that were not seen, and whether one that was seen stands before them."""
-        missed = np.array([row for row in range(len(self._lives)) if row not in seen], dtype=np.intp)
-        if not len(missed):
-            return
-        boxes = self._filters.boxes()
-        covered = covered_share(boxes[missed], boxes[list(seen)]) >= self._parameters.cover
-        for row, hidden in zip(missed.tolist(), covered.tolist(), strict=True):
-            self._lives[row].miss(passed, covered=hidden)
+        missed = np.flatnonzero(seen == _UNSEEN)
+        if len(missed):
+            boxes = self._filters.boxes()
+            covered = covered_share(boxes[missed], boxes[seen != _UNSEEN]) >= self._parameters.cover
+            self._lives.miss(missed, passed, covered)
 
-    def _settle(self, seen: Mapping[int, int], detections: Detections) -> TrackedFrame:
+    def _settle(self, seen: Indices, detections: Detections) -> TrackedFrame:
         """Move every track through its table, drop the ended ones, and report."""
-        before = [life.believed for life in self._lives]
-        states = [life.advance(self._time, self._parameters, seen=row in seen) for row, life in enumerate(self._lives)]
-        self._filters.halt(np.array([row for row, state in enumerate(states) if state is TrackState.HELD], np.intp))
-        tracks = self._report(states, seen, detections)
-        over = np.array([state is TrackState.ENDED for state in states], dtype=np.bool_)
-        ended = tuple(life.track for life, end, told in zip(self._lives, over, before, strict=True) if end and told)
-        self._filters.keep(~over)
-        self._lives = [life for life, end in zip(self._lives, over, strict=True) if not end]
+        before = self._lives.believed
+        self._lives.advance(self._time, self._parameters, seen != _UNSEEN)
+        self._filters.halt(np.flatnonzero(self._lives.be(TrackState.HELD)))
+        tracks = self._report(seen, detections)
+        over = self._lives.be(TrackState.ENDED)
+        ended = tuple(itertools.compress(self._lives.tracks, (over & before).tolist()))
+        if over.any():
+            self._filters.keep(~over)
+            self._lives.keep(~over)
         return TrackedFrame(tracks, ended)
 
-    def _report(
-        self, states: Sequence[TrackState], seen: Mapping[int, int], detections: Detections
-    ) -> tuple[Track, ...]:
-        boxes = self._filters.boxes()
-        rows, columns = np.array(list(seen), dtype=np.intp), np.array(list(seen.values()), dtype=np.intp)
-        boxes[rows] += self._parameters.report_share * (detections.boxes[columns] - boxes[rows])
-        corners, velocities = boxes.tolist(), self._filters.foot_velocity().tolist()
+    def _report(self, seen: Indices, detections: Detections) -> tuple[Track, ...]:
+        lives, boxes = self._lives, self._filters.boxes()
+        rows = np.flatnonzero(seen != _UNSEEN)
+        boxes[rows] += self._parameters.report_share * (detections.boxes[seen[rows]] - boxes[rows])
+        told = np.flatnonzero(lives.believed & ~lives.be(TrackState.ENDED))
         return tuple(
             Track(
-                life.track,
-                life.object_class,
-                tuple(corners[row]),
-                tuple(velocities[row]),
-                life.first_seen,
-                life.last_seen,
-                seen.get(row),
-                self._sight(life, states[row]),
-                life.last_score,
+                lives.tracks[row],
+                _CLASSES[number],
+                (left, top, right, bottom),
+                (along, down),
+                first,
+                last,
+                column if column != _UNSEEN else None,
+                sight,
+                score,
             )
-            for row, life in enumerate(self._lives)
-            if states[row] in _REPORTED
+            for row, number, (left, top, right, bottom), (along, down), first, last, column, sight, score in zip(
+                told.tolist(),
+                lives.object_classes[told].tolist(),
+                boxes[told].tolist(),
+                self._filters.foot_velocity()[told].tolist(),
+                lives.first_seen[told].tolist(),
+                lives.last_seen[told].tolist(),
+                seen[told].tolist(),
+                self._sights(told),
+                lives.last_scores[told].tolist(),
+                strict=True,
+            )
         )
 
-    def _sight(self, life: Life, state: TrackState) -> Sight:
-        if state is TrackState.LOST:
-            coast = self._parameters.coast_covered if life.covered else self._parameters.coast
-            return Sight.COASTED if self._time - life.last_seen <= coast else Sight.LOST
-        return Sight.HELD if state is TrackState.HELD else Sight.SEEN
+    def _sights(self, rows: Indices) -> list[Sight]:
+        """How these are known to be where they are said to be."""
+        lives, parameters = self._lives, self._parameters
+        coast = np.where(lives.covered, parameters.coast_covered, parameters.coast)
+        lost = np.where(self._time - lives.last_seen <= coast, _SIGHTS.index(Sight.COASTED), _SIGHTS.index(Sight.LOST))
+        held = np.where(lives.be(TrackState.HELD), _SIGHTS.index(Sight.HELD), _SIGHTS.index(Sight.SEEN))
+        sights = np.where(lives.be(TrackState.LOST), lost, held)
+        return [_SIGHTS[number] for number in sights[rows].tolist()]

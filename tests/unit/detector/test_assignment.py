@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector.domain.assignment import covered_share, misfits
+from detector.domain.assignment import assign, covered_share, misfits
 
 numbers = st.integers(0, 10_000)
 
@@ -48,6 +50,50 @@ def test_a_misfit_lies_between_nothing_and_one_or_is_out_of_the_question(seed: i
     found = misfits(some_boxes, some_boxes[::-1], scores.astype(np.float32), 0.4)
 
     assert ((found >= 0.0) & ((found < 1.0) | np.isinf(found))).all()
+
+
+def misfit(expected: list[float], found: list[float], score: float, widening: float) -> float:
+    """One of `misfits`, written for a single pair."""
+    height, other = expected[3] - expected[1], found[3] - found[1]
+    (left, top, right, bottom), (left2, top2, right2, bottom2) = (
+        (x - (x2 - x) * widening, y - (y2 - y) * widening, x2 + (x2 - x) * widening, y2 + (y2 - y) * widening)
+        for x, y, x2, y2 in (expected, found)
+    )
+    across, down = min(right, right2) - max(left, left2), min(bottom, bottom2) - max(top, top2)
+    if across <= 0.0 or down <= 0.0:
+        return float("inf")
+    common = across * down
+    overlap = common / ((right - left) * (bottom - top) + (right2 - left2) * (bottom2 - top2) - common)
+    return 1.0 - overlap * (0.5 + 0.5 * min(height, other) / max(height, other)) * (0.5 + 0.5 * score)
+
+
+@given(numbers, st.sampled_from([0.0, 0.4, 1.0]))
+def test_misfits_of_many_are_those_of_each_pair(seed: int, widening: float) -> None:
+    (here, scores), (there, _) = some(seed), some(seed + 1)
+    expected = [
+        [misfit(box, other, score, widening) for other, score in zip(there.tolist(), scores.tolist(), strict=True)]
+        for box in here.tolist()
+    ]
+
+    np.testing.assert_allclose(misfits(here, there, scores.astype(np.float32), widening), expected, atol=1e-4)
+
+
+@given(numbers)
+def test_an_assignment_has_most_pairs_and_of_those_the_cheapest(seed: int) -> None:
+    cost = np.where((source := np.random.default_rng(seed)).random((4, 5)) < 0.4, np.inf, source.random((4, 5)))
+    found = assign(cost, 0.8)
+    pairs = list(zip(found.rows.tolist(), found.columns.tolist(), strict=True))
+    ways = [
+        sorted(
+            cost[row, column] for row, column in enumerate(columns) if column is not None and cost[row, column] < 0.8
+        )
+        for columns in itertools.permutations([0, 1, 2, 3, 4], 4)
+    ]
+    best = min(ways, key=lambda way: (-len(way), sum(way)))
+
+    assert sorted(cost[pair] for pair in pairs) == pytest.approx(best)
+    assert sorted([*found.rows.tolist(), *found.free_rows.tolist()]) == list(range(4))
+    assert sorted([*found.columns.tolist(), *found.free_columns.tolist()]) == list(range(5))
 
 
 @given(numbers, st.floats(-500, 500), st.floats(1, 10))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from detector.domain.clutter import CAPACITY, HALF_LIFE_SECONDS, Clutter
 from detector.domain.detections import Detections, ObjectClass, ordered
-from detector.domain.track_life import KINDS, TRANSITIONS, Kind, Life, Rest, Sighting, Signal, TrackState
+from detector.domain.track_life import KINDS, TRANSITIONS, Kind, Lives, Sightings, Signal, TrackState, hold_seconds
 from detector.domain.tracking import Sight, Track, TrackedFrame, Tracker, TrackerParameters
 
 Seen = tuple[float, float, float]
@@ -238,32 +238,80 @@ def test_the_table_says_when_a_track_is_held() -> None:
 
 @given(st.integers(0, 400), st.integers(0, 400))
 def test_what_is_seen_seldom_is_held_for_longer(hits: int, misses: int) -> None:
-    parameters = TrackerParameters()
-    seldom, often = Rest((0, 0), 0.0, hits + misses, hits), Rest((0, 0), 0.0, hits + misses, hits + misses)
+    parameters, frames = TrackerParameters(), np.full(2, hits + misses)
+    seldom, often = hold_seconds(frames, np.array([hits, hits + misses]), parameters)
 
-    assert seldom.hold_seconds(parameters) >= often.hold_seconds(parameters) >= parameters.hold_least
+    assert seldom >= often >= parameters.hold_least
+
+
+def lives(number: int = 1) -> Lives:
+    found = Lives()
+    found.begin(list(range(7, 7 + number)), np.full(number, Kind.VEHICLE, np.int16), 0.0)
+    return found
+
+
+def sightings(*things: tuple[float, float, bool]) -> Sightings:
+    """Cars of score, x and whether it may be clutter."""
+    scores, places, cluttered = zip(*things, strict=True)
+    return Sightings(
+        np.array(scores, np.float64),
+        np.full(len(things), int(CAR), np.int16),
+        np.array([(x, 200.0) for x in places]),
+        np.full(len(things), 60.0),
+        np.array(cluttered, np.bool_),
+    )
 
 
 def test_a_life_that_was_never_seen_is_not_settled_and_every_class_has_a_kind() -> None:
-    life = Life(7, Kind.VEHICLE, 0.0, 0.0)
-    life.miss(1.0, covered=False)
+    subject = lives()
+    subject.miss(np.array([0]), 1.0, np.array([False]))
 
-    assert not life.settled(TrackerParameters())
+    assert subject.settled(TrackerParameters()).tolist() == [False]
     assert set(KINDS) == set(ObjectClass)
 
 
 def test_a_rest_ends_with_a_move_and_begins_anew_where_it_stops() -> None:
-    life, parameters = Life(7, Kind.VEHICLE, 0.0, 0.0), TrackerParameters()
+    subject, parameters = lives(), TrackerParameters()
     settled = []
     for number in range(80):
         x = 100.0 + 6.0 * min(max(number - 30, 0), 20)
-        life.see(number / 10, 0.1, Sighting(0.7, int(CAR), (x, 200.0), 60.0, cluttered=False), parameters)
-        life.advance(number / 10, parameters, seen=True)
-        settled.append(life.settled(parameters))
+        subject.see(np.array([0]), number / 10, 0.1, sightings((0.7, x, False)), parameters)
+        subject.advance(number / 10, parameters, np.array([True]))
+        settled += subject.settled(parameters).tolist()
 
     assert settled.index(True) == 20
     assert not any(settled[34:65])
     assert settled[-1]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000))
+def test_many_lives_together_are_what_each_would_be_alone(seed: int) -> None:
+    source, parameters, number = np.random.default_rng(seed), TrackerParameters(), 5
+    together, alone = lives(number), [lives() for _ in range(number)]
+    places, time = source.uniform(0, 700, number), 0.0
+    for _ in range(40):
+        passed = float(source.choice([0.04, 0.2, 1.5]))
+        time += passed
+        places = places + source.choice([0.0, 20.0], number)
+        seen, covered = source.random(number) < 0.6, source.random(number) < 0.3
+        things = [(score, x, doubt) for score, x, doubt in zip(source.random(number), places, covered, strict=True)]
+        rows, missed = np.flatnonzero(seen), np.flatnonzero(~seen)
+        if len(rows):
+            together.see(rows, time, passed, sightings(*(things[row] for row in rows)), parameters)
+        together.miss(missed, passed, covered[missed])
+        together.advance(time, parameters, seen)
+        for row, each in enumerate(alone):
+            if seen[row]:
+                each.see(np.array([0]), time, passed, sightings(things[row]), parameters)
+            else:
+                each.miss(np.array([0]), passed, covered[[row]])
+            each.advance(time, parameters, seen[[row]])
+
+        assert together.states == [each.states[0] for each in alone]
+        assert together.object_classes.tolist() == [each.object_classes[0] for each in alone]
+        settled = [bool(each.settled(parameters)[0]) for each in alone]
+        assert together.settled(parameters).tolist() == settled
 
 
 steps = st.lists(

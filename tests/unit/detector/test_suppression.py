@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detector.domain import detections
-from detector.domain.detections import Detections, ordered, suppress
+from detector.domain.detections import Detections, meetings, ordered, overlaps, suppress
 
 Box = tuple[float, float, float, float]
 LIMIT = 0.5
@@ -76,3 +76,15 @@ def test_a_crowd_of_thousands_of_candidates_is_as_many_people_as_there_are() -> 
     scores = np.random.default_rng(6).permutation(np.linspace(0.1, 0.9, len(boxes), dtype=np.float32))
 
     assert len(suppress(ordered(boxes, scores, [1] * len(boxes)))) == 200
+
+
+@settings(deadline=None)
+@given(st.lists(BOXES, max_size=8), st.lists(BOXES, max_size=8))
+def test_overlaps_of_many_are_those_of_each_pair(left: list[Box], right: list[Box]) -> None:
+    boxes, others = (np.array(each, np.float32).reshape(-1, 4) for each in (left, right))
+    expected = np.array([[overlap(box, other) for other in right] for box in left]).reshape(len(left), len(right))
+
+    np.testing.assert_allclose(overlaps(boxes, others), expected, rtol=1e-6)
+    assert set(zip(*(side.tolist() for side in meetings(boxes, others)), strict=True)) == {
+        (row, column) for row, column in zip(*(side.tolist() for side in np.nonzero(expected)), strict=True)
+    }
