@@ -137,8 +137,8 @@ class OpticAnalysis:
         self._living = tuple(track.track for track in tracked.tracks)
         scene = self._memory.enter(Scene(time, width, height, seen, lost + tracked.ended, picture))
         crossings = {name: watch.step(scene) for name, watch in self._lines.items()}
-        inside = {name: scene.occupants(zone) for name, zone in places.zones.items()}
-        self._densities.step(time, inside)
+        inside = {name: scene.inside(zone) for name, zone in places.zones.items()}
+        self._densities.step(scene, inside)
         self._observations.step(scene, crossings, inside)
         self._flows.step(scene, crossings, inside)
         return FrameAnalysis(tracked.tracks, tuple(self._apply(scene)))

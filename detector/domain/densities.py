@@ -9,9 +9,10 @@ from detector.domain.detections import ObjectClass
 from detector.domain.ground_zone import AreaUnknownError, GroundZone
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from detector.domain.scene import Places, Presence
+    from detector.domain.geometry import Flags
+    from detector.domain.scene import Places, Scene
 
 
 class ZoneDensities:
@@ -31,10 +32,11 @@ class ZoneDensities:
             except AreaUnknownError:
                 continue
 
-    def step(self, time: float, occupants: Mapping[str, Sequence[Presence]]) -> None:
-        """Take one analysed frame: its time, seconds, and by zone who stands in it."""
+    def step(self, scene: Scene, occupants: Mapping[str, Flags]) -> None:
+        """Take one analysed frame, and by zone who of those present stands in it."""
+        persons = scene.of(frozenset({ObjectClass.PERSON}))
         for name, density in self._zones.items():
-            density.step(time, sum(item.object_class is ObjectClass.PERSON for item in occupants.get(name, ())))
+            density.step(scene.time, int((occupants[name] & persons).sum()))
 
     def collect(self) -> dict[str, tuple[float, float]]:
         """Zone -> mean and largest density since the last call; see IntervalDensity.collect."""

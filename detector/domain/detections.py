@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
 Boxes = npt.NDArray[np.float32]
 """N x 4: left, top, right, bottom in pixels of the analysed frame, origin at its top left corner."""
@@ -34,10 +34,19 @@ class ObjectClass(enum.IntEnum):
     LUGGAGE = 9
 
 
+_NUMBERS: Final = range(1 + max(ObjectClass))
+
 OVERLAP_LIMIT: Final = 0.5
 """Intersection over union above which two boxes of one class are taken for one object."""
 SUPPRESSION_BLOCK: Final = 512
 """Detections compared with each other at a time."""
+
+
+def among(classes: Classes, wanted: Collection[ObjectClass]) -> npt.NDArray[np.bool_]:
+    """Which of some classes are among the wanted ones, n."""
+    table = np.array([number in wanted for number in _NUMBERS], dtype=np.bool_)
+    found: npt.NDArray[np.bool_] = table[classes]
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,12 +12,20 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+import numpy.typing as npt
+
 from detector.domain.detections import ObjectClass
+from detector.domain.rows import TrackTable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from detector.domain.geometry import Point
+Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.intp]
+Cells = npt.NDArray[np.int64]
+Records = npt.NDArray[np.intp]
 
 SIZES: Final[Mapping[ObjectClass, tuple[float, float]]] = {
     ObjectClass.PERSON: (0.5, 0.5),
@@ -34,69 +42,98 @@ CELL_METRES: Final = 0.5
 CROSSING_DEGREES: Final = 30.0
 """Courses that differ by less follow each other (the limit of a rear-end conflict in the same model): for them
 post-encroachment time is the headway of ordinary traffic, and is not taken."""
-_RECENT_SECONDS: Final = 60.0
+_CROSSING_COSINE: Final = math.cos(math.radians(CROSSING_DEGREES))
+_SWEEP_SECONDS: Final = 1.0
 _CELLS_IN_A_ROW: Final = 2**32
 
 
 @dataclass(frozen=True, slots=True)
-class Footprint:
-    """A road user on the ground.
+class RoadUsers:
+    """Rectangles on the ground, one position each.
 
     Attributes:
-        centre: metres east and north.
-        ahead: unit vector along its length.
-        half_length: metres.
-        half_width: metres.
-        velocity: metres per second, east and north.
+        tracks: n, their ids.
+        motor: n, which are motor vehicles.
+        centre: n x 2, metres east and north.
+        ahead: n x 2, unit vectors along their lengths.
+        half_length: n, metres.
+        half_width: n, metres.
+        velocity: n x 2, metres per second, east and north.
     """
 
-    centre: Point
-    ahead: Point
-    half_length: float
-    half_width: float
-    velocity: Point
+    tracks: npt.NDArray[np.uint64]
+    motor: Flags
+    centre: Floats
+    ahead: Floats
+    half_length: Floats
+    half_width: Floats
+    velocity: Floats
 
-    def reach(self, direction: Point) -> float:
-        """How far it reaches from its centre along a unit vector, metres."""
-        return reach(self.ahead, self.half_length, self.half_width, direction)
+    def __len__(self) -> int:
+        return len(self.tracks)
+
+    def where(self, chosen: Indices | Flags) -> RoadUsers:
+        """Those at these positions."""
+        return RoadUsers(
+            self.tracks[chosen],
+            self.motor[chosen],
+            self.centre[chosen],
+            self.ahead[chosen],
+            self.half_length[chosen],
+            self.half_width[chosen],
+            self.velocity[chosen],
+        )
 
 
-def reach(ahead: Point, half_length: float, half_width: float, direction: Point) -> float:
-    """See Footprint.reach."""
-    along = abs(ahead[0] * direction[0] + ahead[1] * direction[1])
-    across = abs(ahead[0] * direction[1] - ahead[1] * direction[0])
-    return half_length * along + half_width * across
+def reaches(ahead: Floats, half_length: Floats, half_width: Floats, directions: Floats) -> Floats:
+    """How far rectangles reach from their centres along unit vectors, metres.
+
+    Args:
+        ahead: unit vectors along their lengths, ... x 2.
+        half_length: metres.
+        half_width: metres.
+        directions: ... x 2.
+    """
+    along = np.abs(ahead[..., 0] * directions[..., 0] + ahead[..., 1] * directions[..., 1])
+    across = np.abs(ahead[..., 0] * directions[..., 1] - ahead[..., 1] * directions[..., 0])
+    reach: Floats = half_length * along + half_width * across
+    return reach
 
 
-def time_to_collision(first: Footprint, second: Footprint) -> float:
-    """Seconds until two footprints touch when both go straight on; 0 when they do; infinite when they never will.
+def times_to_collision(first: RoadUsers, second: RoadUsers) -> Floats:
+    """Seconds until the road users of each pair touch when both go straight on, n; 0: they do; infinite: never.
 
     By separating axes: two rectangles touch while their shadows overlap on the axes of both.
     """
-    apart = (second.centre[0] - first.centre[0], second.centre[1] - first.centre[1])
-    closing = (second.velocity[0] - first.velocity[0], second.velocity[1] - first.velocity[1])
-    begin, end = 0.0, math.inf
-    for ahead in (first.ahead, second.ahead):
-        for axis in (ahead, (-ahead[1], ahead[0])):
-            reach = first.reach(axis) + second.reach(axis)
-            distance, speed = apart[0] * axis[0] + apart[1] * axis[1], closing[0] * axis[0] + closing[1] * axis[1]
-            if speed == 0.0:
-                if abs(distance) > reach:
-                    return math.inf
-                continue
-            enters, leaves = sorted(((-reach - distance) / speed, (reach - distance) / speed))
-            begin, end = max(begin, enters), min(end, leaves)
-    return begin if begin <= end else math.inf
+    axes = np.stack([axis for ahead in (first.ahead, second.ahead) for axis in (ahead, _aside(ahead))])
+    reach = sum(reaches(each.ahead, each.half_length, each.half_width, axes) for each in (first, second))
+    distance = ((second.centre - first.centre) * axes).sum(axis=2)
+    speed = ((second.velocity - first.velocity) * axes).sum(axis=2)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        one, other = (-reach - distance) / speed, (reach - distance) / speed
+    enters, leaves = np.minimum(one, other), np.maximum(one, other)
+    # On an axis along which nothing moves shadows overlap for ever, or never.
+    still = speed == 0.0
+    apart = np.abs(distance) > reach
+    enters[still] = np.where(apart, math.inf, -math.inf)[still]
+    leaves[still] = np.where(apart, -math.inf, math.inf)[still]
+    begin, end = np.maximum(enters.max(axis=0), 0.0), leaves.min(axis=0)
+    return np.where(begin <= end, begin, math.inf)
 
 
-def crossing(first: Point, second: Point) -> bool:
-    """Whether two courses, given as unit vectors, cross rather than follow each other."""
-    return first[0] * second[0] + first[1] * second[1] < math.cos(math.radians(CROSSING_DEGREES))
+def _aside(ahead: Floats) -> Floats:
+    return np.stack([-ahead[:, 1], ahead[:, 0]], axis=1)
+
+
+def crossing(first: Floats, second: Floats) -> Flags:
+    """Whether the two courses of each pair, unit vectors n x 2, cross rather than follow each other."""
+    cross: Flags = first[:, 0] * second[:, 0] + first[:, 1] * second[:, 1] < _CROSSING_COSINE
+    return cross
 
 
 @dataclass(frozen=True, slots=True)
 class Encroachment:
-    """Somebody came to a place that somebody else had left.
+    """Somebody came to a place that somebody else had left, and one of them is a motor vehicle.
 
     Attributes:
         first: the track that was there.
@@ -109,111 +146,182 @@ class Encroachment:
     seconds: float
 
 
-@dataclass(slots=True)
-class _Visit:
-    """Of a track: when it was seen last, for the cells where it is, or when it was there last."""
+class _Visits:
+    """Who was where in which frame: a record for each road user of each frame, with a number that never comes back."""
 
-    track: int
-    time: float
-    ahead: Point
+    def __init__(self) -> None:
+        self._first = 0
+        self._tracks = np.zeros(0, dtype=np.uint64)
+        self._times: Floats = np.zeros(0)
+        self._ahead: Floats = np.zeros((0, 2))
+        self._motor: Flags = np.zeros(0, dtype=np.bool_)
 
+    def add(self, users: RoadUsers, time: float) -> Records:
+        """Records of these; their numbers, n."""
+        start = self._first + len(self._times)
+        self._tracks = np.concatenate([self._tracks, users.tracks])
+        self._times = np.concatenate([self._times, np.full(len(users), time)])
+        self._ahead = np.concatenate([self._ahead, users.ahead])
+        self._motor = np.concatenate([self._motor, users.motor])
+        return np.arange(start, start + len(users))
 
-@dataclass(slots=True)
-class _Visitor:
-    """Where a track is.
+    def times(self, records: Records) -> Floats:
+        return self._times[records - self._first]
 
-    Attributes:
-        centre: when it was seen last.
-        cells: that it covers and nobody has come to since.
-        visit: shared by these cells; those that it leaves get one of their own.
-    """
+    def tracks(self, records: Records) -> npt.NDArray[np.uint64]:
+        return self._tracks[records - self._first]
 
-    centre: Point
-    cells: set[int]
-    visit: _Visit
+    def conflict(self, records: Records, others: Records) -> Flags:
+        """Whether a motor vehicle is in each pair, and two courses that cross."""
+        first, second = records - self._first, others - self._first
+        return (self._motor[first] | self._motor[second]) & crossing(self._ahead[first], self._ahead[second])
+
+    def forget(self, before: int) -> None:
+        """Forget the records with smaller numbers."""
+        gone = before - self._first
+        self._first = before
+        self._tracks, self._times = self._tracks[gone:], self._times[gone:]
+        self._ahead, self._motor = self._ahead[gone:], self._motor[gone:]
 
 
 class VisitedGround:
-    """Who was where last. Seconds and metres; a frame rate of 5 per second makes times exact to 0.2 s."""
+    """Who was where last. A frame rate of 5 per second makes times exact to 0.2 s.
 
-    def __init__(self) -> None:
-        self._visits: dict[int, _Visit] = {}
-        self._visitors: dict[int, _Visitor] = {}
-        self._swept = -math.inf
+    Args:
+        memory: for how long a visit counts, seconds.
+    """
 
-    def visit(self, track: int, footprint: Footprint, time: float) -> list[Encroachment]:
-        """Put a road user on the ground; whose places it came to, one entry each, the shortest time.
+    def __init__(self, memory: float) -> None:
+        self._memory = memory
+        self._centres = TrackTable(known=(), centre=(2,))
+        self.clear()
+
+    def visit(self, users: RoadUsers, time: float) -> list[Encroachment]:
+        """Put all road users of a frame on the ground, one after the other; whose places they came to.
 
         Args:
-            track: its id.
-            footprint: where it is now. The way from where it was last is taken as gone over.
+            users: where they are now. The way from where each was last is taken as gone over.
             time: seconds.
+
+        Returns:
+            One entry for each pair, the shortest time, if the first was there within the memory.
         """
         self._sweep(time)
-        visitor = self._visitors.get(track)
-        if visitor is None:
-            visitor = self._visitors[track] = _Visitor(footprint.centre, set(), _Visit(track, time, footprint.ahead))
-        cells = _cells(footprint, visitor.centre)
-        left = visitor.cells - cells
-        self._visits.update(dict.fromkeys(left, _Visit(track, visitor.visit.time, visitor.visit.ahead)))
-        visitor.visit.time, visitor.visit.ahead = time, footprint.ahead
-        shortest: dict[int, float] = {}
-        for cell in cells - visitor.cells:
-            before = self._visits.get(cell)
-            self._visits[cell] = visitor.visit
-            if before is None or before.track == track:
-                continue
-            self._overtake(before.track, cell)
-            if crossing(before.ahead, footprint.ahead):
-                shortest[before.track] = min(shortest.get(before.track, math.inf), max(0.0, time - before.time))
-        visitor.centre, visitor.cells = footprint.centre, cells
-        return [Encroachment(first, track, seconds) for first, seconds in shortest.items()]
+        if not len(users):
+            return []
+        cells, user = _cells(users, self._move(users))
+        records = self._visits.add(users, time)[user]
+        found = self._encroachments(self._before(cells, records), records, time)
+        self._keep(cells, records)
+        return found
 
-    def leave(self, track: int) -> None:
-        """A track ended; where it was stays known for a while."""
-        self._visitors.pop(track, None)
+    def leave(self, tracks: tuple[int, ...]) -> None:
+        """Tracks ended; where they were stays known for a while."""
+        self._centres.drop(tracks)
 
     def clear(self) -> None:
         """Forget everything."""
-        self._visits.clear()
-        self._visitors.clear()
+        self._centres.clear()
+        self._visits = _Visits()
+        self._cells: Cells = np.zeros(0, dtype=np.int64)
+        """Every cell that was visited, in rising order."""
+        self._last: Records = np.zeros(0, dtype=np.intp)
+        """The record of its last visit."""
+        self._swept = -math.inf
 
-    def _overtake(self, track: int, cell: int) -> None:
-        """Somebody else has come to a cell of a track: if it stays there, it comes there anew."""
-        visitor = self._visitors.get(track)
-        if visitor is not None:
-            visitor.cells.discard(cell)
+    def _move(self, users: RoadUsers) -> Floats:
+        """Where each was last, or is when it is new, n x 2; remembers where it is now."""
+        rows = self._centres.take(users.tracks.tolist())
+        known, centres = self._centres["known"], self._centres["centre"]
+        before = np.where(known[rows, None] > 0.0, centres[rows], users.centre)
+        known[rows], centres[rows] = 1.0, users.centre
+        return before
+
+    def _before(self, cells: Cells, records: Records) -> Records:
+        """The visit before each, in this frame or in an earlier one; itself where there was none."""
+        again = _repeated(cells)
+        before = records.copy()
+        before[again] = records[np.flatnonzero(again) - 1]
+        places, known = self._find(cells)
+        known &= ~again
+        before[known] = self._last[places[known]]
+        return before
+
+    def _find(self, cells: Cells) -> tuple[Indices, Flags]:
+        """Where cells are, or would be, among those that were visited, and which are."""
+        places = np.searchsorted(self._cells, cells)
+        known = np.zeros(len(cells), dtype=np.bool_)
+        if len(self._cells):
+            known = self._cells[np.minimum(places, len(self._cells) - 1)] == cells
+        return places, known
+
+    def _encroachments(self, before: Records, records: Records, time: float) -> list[Encroachment]:
+        visits = self._visits
+        other = np.flatnonzero(visits.tracks(before) != visits.tracks(records))
+        before, records = before[other], records[other]
+        seconds = np.maximum(time - visits.times(before), 0.0)
+        met = (seconds <= self._memory) & visits.conflict(before, records)
+        pairs = zip(visits.tracks(before[met]).tolist(), visits.tracks(records[met]).tolist(), strict=True)
+        shortest: dict[tuple[int, int], float] = {}
+        for pair, each in zip(pairs, seconds[met].tolist(), strict=True):
+            shortest[pair] = min(each, shortest.get(pair, math.inf))
+        return [Encroachment(first, second, each) for (first, second), each in shortest.items()]
+
+    def _keep(self, cells: Cells, records: Records) -> None:
+        """Remember of every cell its last visit."""
+        last = np.append(~_repeated(cells)[1:], True)
+        cells, records = cells[last], records[last]
+        places, known = self._find(cells)
+        self._last[places[known]] = records[known]
+        merged = np.concatenate([self._cells, cells[~known]])
+        order = np.argsort(merged, kind="stable")
+        self._cells, self._last = merged[order], np.concatenate([self._last, records[~known]])[order]
 
     def _sweep(self, time: float) -> None:
-        if 0.0 <= time - self._swept < _RECENT_SECONDS:
+        """Forget what is too long ago, and what a clock that was set back has not seen yet."""
+        if 0.0 <= time - self._swept < _SWEEP_SECONDS:
             return
         self._swept = time
-        self._visits = {
-            cell: visit for cell, visit in self._visits.items() if 0.0 <= time - visit.time < _RECENT_SECONDS
-        }
-        self._visitors = {
-            track: visitor
-            for track, visitor in self._visitors.items()
-            if 0.0 <= time - visitor.visit.time < _RECENT_SECONDS
-        }
+        age = time - self._visits.times(self._last)
+        recent = (age >= 0.0) & (age <= self._memory)
+        self._cells, self._last = self._cells[recent], self._last[recent]
+        if len(self._last):
+            self._visits.forget(int(self._last.min()))
 
 
-def _cells(footprint: Footprint, before: Point) -> set[int]:
-    """The numbers of the cells that a footprint covers, its way from an earlier centre included if that lies behind."""
-    (ahead_east, ahead_north), centre = footprint.ahead, footprint.centre
-    gone = (centre[0] - before[0]) * ahead_east + (centre[1] - before[1]) * ahead_north
-    lengths = _steps(-footprint.half_length - max(0.0, gone), footprint.half_length)
-    widths = _steps(-footprint.half_width, footprint.half_width)
-    east, north = centre[0] / CELL_METRES, centre[1] / CELL_METRES
-    return {
-        math.floor(east + along * ahead_east - across * ahead_north) * _CELLS_IN_A_ROW
-        + math.floor(north + along * ahead_north + across * ahead_east)
-        for along in lengths
-        for across in widths
-    }
+def _repeated(cells: Cells) -> Flags:
+    """Which of some cells, in rising order, are the same as the one before."""
+    repeated = np.zeros(len(cells), dtype=np.bool_)
+    repeated[1:] = cells[1:] == cells[:-1]
+    return repeated
 
 
-def _steps(low: float, high: float) -> list[float]:
-    """Places from `low` to `high`, metres, no farther apart than a cell is wide; in cells."""
-    count = max(1, math.ceil((high - low) / CELL_METRES))
-    return [(low + (high - low) * index / count) / CELL_METRES for index in range(count + 1)]
+def _cells(users: RoadUsers, before: Floats) -> tuple[Cells, Indices]:
+    """The cells that each covers, its way from an earlier centre included if that lies behind.
+
+    Returns:
+        Numbers of cells in rising order, and to each who covers it: positions in `users`, rising within a cell.
+    """
+    gone = ((users.centre - before) * users.ahead).sum(axis=1)
+    low, high = -users.half_length - np.maximum(gone, 0.0), users.half_length
+    lengths, widths = _steps(high - low), _steps(2 * users.half_width)
+    number = (lengths + 1) * (widths + 1)
+    user = np.repeat(np.arange(len(users)), number)
+    place = np.arange(len(user)) - np.repeat(np.cumsum(number) - number, number)
+    along, across = np.divmod(place, widths[user] + 1)
+    forward = (low[user] + along * ((high - low) / lengths)[user]) / CELL_METRES
+    aside = (across * (2 * users.half_width / widths)[user] - users.half_width[user]) / CELL_METRES
+    (east, north), (ahead_east, ahead_north) = users.centre.T / CELL_METRES, users.ahead.T
+    cells_east = np.floor(east[user] + forward * ahead_east[user] - aside * ahead_north[user])
+    cells_north = np.floor(north[user] + forward * ahead_north[user] + aside * ahead_east[user])
+    cells = cells_east.astype(np.int64) * _CELLS_IN_A_ROW + cells_north.astype(np.int64)
+    order = np.argsort(cells, kind="stable")
+    cells, user = cells[order], user[order]
+    once = ~_repeated(cells)
+    once[1:] |= user[1:] != user[:-1]
+    return cells[once], user[once]
+
+
+def _steps(metres: Floats) -> Indices:
+    """How many steps of no more than a cell lead over so many metres, n."""
+    return np.maximum(1, np.ceil(metres / CELL_METRES)).astype(np.intp)

@@ -7,13 +7,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-
-if TYPE_CHECKING:
-    from detector.domain.geometry import Point
 
 Floats = npt.NDArray[np.float64]
 
@@ -74,18 +71,18 @@ class MainCourse:
         self._memory = memory
         self._east = self._north = self._seconds = 0.0
 
-    def step(self, passed: float, velocities: list[Point]) -> None:
+    def step(self, passed: float, velocities: Floats) -> None:
         """Let time pass, in which some moved.
 
         Args:
             passed: seconds.
-            velocities: of those who moved, east and north; none is zero.
+            velocities: of those who moved, n x 2, east and north; none is zero.
         """
         fading = math.exp(-passed / self._memory)
-        units = [(east / math.hypot(east, north), north / math.hypot(east, north)) for east, north in velocities]
-        self._east = self._east * fading + passed * sum(east for east, _ in units)
-        self._north = self._north * fading + passed * sum(north for _, north in units)
-        self._seconds = self._seconds * fading + passed * len(units)
+        east, north = (velocities / np.hypot(velocities[:, 0], velocities[:, 1])[:, None]).sum(axis=0).tolist()
+        self._east = self._east * fading + passed * east
+        self._north = self._north * fading + passed * north
+        self._seconds = self._seconds * fading + passed * len(velocities)
 
     @property
     def person_seconds(self) -> float:
@@ -97,11 +94,12 @@ class MainCourse:
         """See Expansion; 0 when nothing was learned."""
         return math.hypot(self._east, self._north) / self._seconds if self._seconds else 0.0
 
-    def angle_to(self, velocity: Point) -> float:
-        """Degrees between a velocity and the main course, 0 to 180."""
-        dot = velocity[0] * self._east + velocity[1] * self._north
-        cross = velocity[0] * self._north - velocity[1] * self._east
-        return math.degrees(abs(math.atan2(cross, dot)))
+    def angles_to(self, velocities: Floats) -> Floats:
+        """Degrees between velocities, n x 2, and the main course; n, 0 to 180."""
+        dot = velocities[:, 0] * self._east + velocities[:, 1] * self._north
+        cross = velocities[:, 0] * self._north - velocities[:, 1] * self._east
+        angles: Floats = np.degrees(np.abs(np.arctan2(cross, dot)))
+        return angles
 
     def clear(self) -> None:
         """Forget it."""

@@ -9,20 +9,26 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from detector.domain.detections import ObjectClass
 from detector.domain.rules.line_crossing import Crossing, Direction
 from detector.domain.trails import MAXIMUM_SPEED_ERROR, SPEED_WINDOW_SECONDS
 from detector.domain.turning import TurnCount, TurnCounter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
+    import numpy.typing as npt
+
+    from detector.domain.geometry import Flags
     from detector.domain.rules.near_miss import NearMissCount
-    from detector.domain.scene import Presence, Scene
+    from detector.domain.scene import Scene
 
 LONGEST_STEP_SECONDS: Final = 2.5
 """A frame speaks for the time since the one before it, but for no more than this: the rest was not analysed. A scene in
 which nothing moves is looked at every two seconds, and that nothing crossed it is known."""
+_CLASSES: Final = (None, *sorted(ObjectClass))
 UNDONE_SECONDS: Final = 1.0
 """Whoever crosses back within this time has swayed on the line; a crossing is counted once it has stood for so long."""
 
@@ -118,14 +124,14 @@ class FlowCounter:
         self,
         scene: Scene,
         crossings: Mapping[str, Sequence[Crossing]],
-        occupants: Mapping[str, Sequence[Presence]],
+        occupants: Mapping[str, Flags],
     ) -> None:
         """Take one analysed frame.
 
         Args:
             scene: the frame.
             crossings: by line, those that it completed.
-            occupants: by zone, who stands in it.
+            occupants: by zone, who of those present stands in it.
         """
         if self._start is None:
             self._start = self._last = scene.time
@@ -141,7 +147,7 @@ class FlowCounter:
         self._measure(scene)
         self._turns.step(crossings, scene.ended)
         for zone, inside in occupants.items():
-            self._present(zone, (item.object_class for item in inside), seconds)
+            self._present(zone, scene.classes[inside], seconds)
 
     def collect(
         self,
@@ -212,8 +218,11 @@ class FlowCounter:
         dense = densities.get(zone, (0.0, 0.0)) if kind is ObjectClass.PERSON else (0.0, 0.0)
         return ZoneCount(zone, kind, self._seconds[zone, kind] / self._analysed, self._peaks[zone, kind], *dense)
 
-    def _present(self, zone: str, classes: Iterable[ObjectClass], seconds: float) -> None:
-        for kind, number in Counter(classes).items():
+    def _present(self, zone: str, classes: npt.NDArray[np.int16], seconds: float) -> None:
+        numbers = np.bincount(classes, minlength=len(_CLASSES)).tolist()
+        for kind, number in zip(_CLASSES, numbers, strict=True):
+            if not number or kind is None:
+                continue
             self._seconds[zone, kind] += number * seconds
             self._peaks[zone, kind] = max(self._peaks[zone, kind], number)
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 Floats: TypeAlias = npt.NDArray[np.float64]
 Flags: TypeAlias = npt.NDArray[np.bool_]
 Point: TypeAlias = tuple[float, float]
+Columns: TypeAlias = Point | tuple[Floats, Floats]
 Chain: TypeAlias = Sequence[Point]
 """The vertices of a polyline, or of a polygon whose last point joins the first."""
 
@@ -91,13 +92,15 @@ def contains(polygon: Chain, points: Floats) -> Flags:
 
 def distances_to_chain(points: Floats, chain: Chain) -> Floats:
     """The shortest way from each point (n x 2) to a polyline, n; see `distance_to_chain`."""
-    corners = np.array(chain, dtype=np.float64)
-    starts, along = corners[:-1], np.diff(corners, axis=0)
-    offsets = points[:, None] - starts
-    length = np.maximum((along**2).sum(axis=1), np.finfo(np.float64).tiny)
-    shares = np.clip((offsets * along).sum(axis=2) / length, 0.0, 1.0)
-    distances: Floats = np.sqrt(((offsets - shares[:, :, None] * along) ** 2).sum(axis=2).min(axis=1))
-    return distances
+    x, y = points[:, 0], points[:, 1]
+    nearest = np.full(len(points), np.inf)
+    for (x1, y1), (x2, y2) in segments(chain):
+        along_x, along_y = x2 - x1, y2 - y1
+        length = along_x**2 + along_y**2 or 1.0
+        shares = np.minimum(np.maximum(((x - x1) * along_x + (y - y1) * along_y) / length, 0.0), 1.0)
+        distances = np.hypot(x - x1 - shares * along_x, y - y1 - shares * along_y)
+        nearest = np.minimum(nearest, distances)
+    return nearest
 
 
 def net_crossings(starts: Floats, ends: Floats, chain: Chain) -> npt.NDArray[np.int64]:
@@ -108,21 +111,19 @@ def net_crossings(starts: Floats, ends: Floats, chain: Chain) -> npt.NDArray[np.
         ends: n x 2.
         chain: vertices of the polyline.
     """
-    corners = np.array(chain, dtype=np.float64)
-    first, second = corners[:-1], corners[1:]
-    before, after = _turns(first, second, starts[:, None]), _turns(first, second, ends[:, None])
-    walks, ways = starts[:, None], ends[:, None]
-    passes = (_turns(walks, ways, first) <= 0.0) != (_turns(walks, ways, second) <= 0.0)
-    crossed = ((before <= 0.0) != (after <= 0.0)) & passes
-    total: npt.NDArray[np.int64] = np.where(crossed, np.where(after > 0.0, 1, -1), 0).sum(axis=1)
+    begin, end = (starts[:, 0], starts[:, 1]), (ends[:, 0], ends[:, 1])
+    total = np.zeros(len(starts), dtype=np.int64)
+    for first, second in segments(chain):
+        before, after = _turns(first, second, begin), _turns(first, second, end)
+        across = (before <= 0.0) != (after <= 0.0)
+        across &= (_turns(begin, end, first) <= 0.0) != (_turns(begin, end, second) <= 0.0)
+        total += np.where(across, np.where(after > 0.0, 1, -1), 0)
     return total
 
 
-def _turns(starts: Floats, ends: Floats, points: Floats) -> Floats:
-    """See `turn`; the last axis of each is x and y."""
-    along, to_point = ends - starts, points - starts
-    turns: Floats = along[..., 0] * to_point[..., 1] - along[..., 1] * to_point[..., 0]
-    return turns
+def _turns(start: Columns, end: Columns, point: Columns) -> Floats:
+    """See `turn`; each is one point, or the x and the y of many."""
+    return np.asarray((end[0] - start[0]) * (point[1] - start[1]) - (end[1] - start[1]) * (point[0] - start[0]))
 
 
 def distance_to_polygon(point: Point, polygon: Chain) -> float:

@@ -13,22 +13,22 @@ from detector.domain.rules import RuleCannotRunError
 
 if TYPE_CHECKING:
     from detector.domain.calibration import Calibration
-    from detector.domain.geometry import Point
+    from detector.domain.geometry import Floats, Point
     from detector.domain.scene import Lane
 
 
 @dataclass(frozen=True, slots=True)
 class OnCourse:
-    """A place with respect to a lane's course.
+    """Places with respect to a lane's course.
 
     Attributes:
-        along: metres from the course's beginning to the place of the course that is nearest; beyond its ends it goes on
-            straight.
-        direction: of the course there, unit vector, east and north.
+        along: n, metres from the course's beginning to the place of the course that is nearest; beyond its ends it goes
+            on straight.
+        direction: n x 2, of the course there, unit vectors, east and north.
     """
 
-    along: float
-    direction: Point
+    along: Floats
+    direction: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,21 +69,30 @@ class Course:
             message = "the lane's course has no length: give it a beginning and an end"
             raise RuleCannotRunError(message)
 
-    def at(self, position: Point) -> OnCourse:
-        """Where a place on the ground, metres east and north, is with respect to the course."""
-        return min((self._on(piece, position) for piece in self._pieces), key=lambda found: found[0])[1]
+    def at(self, positions: Floats) -> OnCourse:
+        """Where places on the ground, n x 2, metres east and north, are with respect to the course."""
+        off = np.full(len(positions), math.inf)
+        along, direction = np.zeros(len(positions)), np.zeros((len(positions), 2))
+        for piece in self._pieces:
+            distance, reached = self._on(piece, positions)
+            nearer = distance < off
+            off[nearer], along[nearer], direction[nearer] = distance[nearer], reached[nearer], piece.direction
+        return OnCourse(along, direction)
 
-    def _on(self, piece: _Piece, position: Point) -> tuple[float, OnCourse]:
-        east, north = position[0] - piece.start[0], position[1] - piece.start[1]
+    def _on(self, piece: _Piece, positions: Floats) -> tuple[Floats, Floats]:
+        """How far each place is from a piece, and how far along the course the piece's nearest place to it is."""
+        east, north = positions[:, 0] - piece.start[0], positions[:, 1] - piece.start[1]
         along = east * piece.direction[0] + north * piece.direction[1]
-        across = abs(east * piece.direction[1] - north * piece.direction[0])
+        across = east * piece.direction[1] - north * piece.direction[0]
         low = -math.inf if piece is self._pieces[0] else 0.0
         high = math.inf if piece is self._pieces[-1] else piece.length
-        beyond = along - min(max(along, low), high)
-        return math.hypot(across, beyond), OnCourse(piece.before + along - beyond, piece.direction)
+        reached = np.clip(along, low, high)
+        return np.hypot(across, along - reached), piece.before + reached
 
 
-def angle_between(first: Point, second: Point) -> float:
-    """Degrees between two directions on the ground, 0 to 180."""
-    dot, cross = first[0] * second[0] + first[1] * second[1], first[0] * second[1] - first[1] * second[0]
-    return math.degrees(math.atan2(abs(cross), dot))
+def angles_between(first: Floats, second: Floats) -> Floats:
+    """Degrees between two directions on the ground of each pair, n x 2; n, 0 to 180."""
+    dot = first[:, 0] * second[:, 0] + first[:, 1] * second[:, 1]
+    cross = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
+    angles: Floats = np.degrees(np.arctan2(np.abs(cross), dot))
+    return angles

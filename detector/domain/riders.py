@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from detector.domain.detections import ObjectClass
+from detector.domain.detections import ObjectClass, among
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import numpy.typing as npt
 
-    from detector.domain.scene import Presence
+    Kinds = npt.NDArray[np.int16]
+    Floats = npt.NDArray[np.float64]
+    Flags = npt.NDArray[np.bool_]
 
 CYCLES: Final = frozenset({ObjectClass.BICYCLE, ObjectClass.MOTORCYCLE})
 CABINS: Final = frozenset({ObjectClass.CAR, ObjectClass.BUS, ObjectClass.TRUCK, ObjectClass.TRAIN})
@@ -22,23 +24,23 @@ SADDLE_SHARE: Final = 0.3
 """A rider's feet are no lower than the wheels, but for this share of the cycle's height."""
 
 
-def riders(present: Sequence[Presence]) -> frozenset[int]:
-    """Tracks of the persons who ride or sit in something. Who pushes a bicycle counts as one who rides it.
+def riders(classes: Kinds, feet: Floats, boxes: Floats) -> Flags:
+    """Which objects are persons who ride or sit in something, n. Who pushes a bicycle counts as one who rides it.
 
     Args:
-        present: everybody in the frame.
+        classes: of everybody in the frame, n, values of ObjectClass.
+        feet: where they stand, n x 2, pixels.
+        boxes: left, top, right, bottom, n x 4, pixels.
     """
-    carriers = [item for item in present if item.object_class in CYCLES or item.object_class in CABINS]
-    persons = [item for item in present if item.object_class is ObjectClass.PERSON]
-    if not carriers or not persons:
-        return frozenset()
-    foot_x, foot = (np.array([person.foot[axis] for person in persons])[:, None] for axis in (0, 1))
-    head = np.array([person.box[1] for person in persons])[:, None]
-    left, top, right, bottom = np.array([carrier.box for carrier in carriers], dtype=np.float64).T
-    height = np.array([carrier.height for carrier in carriers])
-    cycle = np.array([carrier.object_class in CYCLES for carrier in carriers])
+    found = np.zeros(len(classes), dtype=np.bool_)
+    cycle = among(classes, CYCLES)
+    carriers = np.flatnonzero(cycle | among(classes, CABINS))
+    persons = np.flatnonzero(classes == ObjectClass.PERSON)
+    left, top, right, bottom = boxes[carriers].T
+    height = np.maximum(bottom - top, 1.0)
+    foot_x, foot, head = feet[persons, 0, None], feet[persons, 1, None], boxes[persons, 1, None]
     over = (left <= foot_x) & (foot_x <= right) & (foot > top)
-    riding = cycle & (foot <= bottom + SADDLE_SHARE * height) & (head < top + height / 2)
-    sitting = ~cycle & (foot < bottom - SEAT_SHARE * height) & (head >= top)
-    carried = (over & (riding | sitting)).any(axis=1)
-    return frozenset(person.track for person, yes in zip(persons, carried.tolist(), strict=True) if yes)
+    riding = cycle[carriers] & (foot <= bottom + SADDLE_SHARE * height) & (head < top + height / 2)
+    sitting = ~cycle[carriers] & (foot < bottom - SEAT_SHARE * height) & (head >= top)
+    found[persons] = (over & (riding | sitting)).any(axis=1)
+    return found

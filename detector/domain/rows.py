@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from collections.abc import ItemsView, Sequence
+    from collections.abc import Sequence
 
 
 class Rows:
@@ -20,17 +21,18 @@ class Rows:
         self.size = 0
         """How many rows were ever in use at once."""
 
-    def items(self) -> ItemsView[int, int]:
-        """Every track with its row."""
-        return self._rows.items()
-
     def take(self, tracks: Sequence[int]) -> npt.NDArray[np.intp]:
         """The rows of some tracks; who has none gets one."""
         known = self._rows
-        for track in tracks:
-            if track not in known:
-                known[track] = self._free.pop() if self._free else self._fresh()
-        return np.array([known[track] for track in tracks], dtype=np.intp)
+        if not known.keys() >= set(tracks):
+            for track in tracks:
+                if track not in known:
+                    known[track] = self._free.pop() if self._free else self._fresh()
+        return np.fromiter(map(known.__getitem__, tracks), np.intp, len(tracks))
+
+    def find(self, tracks: Sequence[int]) -> npt.NDArray[np.intp]:
+        """The rows of some tracks; -1: it has none."""
+        return np.fromiter(map(self._rows.get, tracks, itertools.repeat(-1)), np.intp, len(tracks))
 
     def drop(self, tracks: Sequence[int]) -> list[int]:
         """Give back the rows of these tracks; which they were."""

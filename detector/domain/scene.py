@@ -12,18 +12,20 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from detector.domain import geometry
+from detector.domain.detections import ObjectClass, among
 from detector.domain.riders import riders
+from detector.domain.trails import Movement, Movements, Trails
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy.typing as npt
+
     from detector.domain.calibration import Calibration
-    from detector.domain.detections import ObjectClass
     from detector.domain.geometry import Flags, Floats, Point
     from detector.domain.picture import Picture
     from detector.domain.texture import Look, Texture
     from detector.domain.tracking import Track
-    from detector.domain.trails import Movement, Trails
 
 _EDGE: Final = 0.5
 """Pixels from the edge of the picture: the middle of its outermost ones."""
@@ -109,9 +111,19 @@ class Scene:
         return np.array([item.ground or _NOWHERE for item in self.present], dtype=np.float64).reshape(-1, 2)
 
     @cached_property
-    def riders(self) -> frozenset[int]:
-        """Tracks of the persons who ride or sit in something."""
-        return riders(self.present)
+    def boxes(self) -> Floats:
+        """Left, top, right, bottom of each, n x 4, pixels."""
+        return np.array([item.box for item in self.present], dtype=np.float64).reshape(-1, 4)
+
+    @cached_property
+    def classes(self) -> npt.NDArray[np.int16]:
+        """Numbers of their classes, n."""
+        return np.array([item.object_class for item in self.present], dtype=np.int16)
+
+    @cached_property
+    def riders(self) -> Flags:
+        """Which of them are persons who ride or sit in something, n."""
+        return riders(self.classes, self.feet, self.boxes)
 
     def inside(self, zone: tuple[Point, ...]) -> Flags:
         """Who stands in a zone (corners, normalised), n."""
@@ -125,30 +137,48 @@ class Scene:
         """Who is of one of these classes, n; none means all."""
         found = self._of.get(classes)
         if found is None:
-            every = [not classes or item.object_class in classes for item in self.present]
-            found = self._of[classes] = np.array(every, dtype=np.bool_)
+            found = self._of[classes] = among(self.classes, classes or frozenset(ObjectClass))
         return found
 
+    def occupying(self, zone: tuple[Point, ...], classes: frozenset[ObjectClass] = frozenset()) -> Flags:
+        """Who of some classes, or of all, stands in a zone (corners, normalised), n."""
+        return self.inside(zone) & self.of(classes)
+
     def occupants(self, zone: tuple[Point, ...], classes: frozenset[ObjectClass] = frozenset()) -> tuple[Presence, ...]:
-        """Those of some classes, or of all, who stand in a zone (corners, normalised)."""
+        """See `occupying`."""
         found = self._occupants.get((zone, classes))
         if found is None:
-            wanted = self.inside(zone) & self.of(classes)
-            found = self._occupants[zone, classes] = tuple(itertools.compress(self.present, wanted.tolist()))
+            found = self._occupants[zone, classes] = self.those(self.occupying(zone, classes))
         return found
+
+    def those(self, chosen: Flags) -> tuple[Presence, ...]:
+        """Whom an answer of n names."""
+        return tuple(itertools.compress(self.present, chosen.tolist()))
 
     @cached_property
     def look(self) -> Look | None:
         """What the picture shows beside what is usual; None: there is no picture."""
         if self.picture is None or self.texture is None:
             return None
-        size = np.array([self.width, self.height] * 2)
-        boxes = np.array([item.box for item in self.present], dtype=np.float64).reshape(-1, 4) / size
+        boxes = self.boxes / ([self.width, self.height] * 2)
         return self.texture.step(self.time, self.picture, boxes.tolist())
 
+    def movements(self, window: float) -> Movements:
+        """How everybody moved over the ground within so many seconds, n."""
+        found = self._movements.get(window)
+        if found is None:
+            trails = self.trails
+            found = trails.movements(self.tracks, window) if trails else Movements.unknown(len(self.present))
+            self._movements[window] = found
+        return found
+
     def movement(self, track: int, window: float) -> Movement | None:
-        """How an object moved over the ground within so many seconds; None: not known."""
+        """How one object moved over the ground within so many seconds, present or not; None: not known."""
         return self.trails.movement(track, window) if self.trails else None
+
+    @cached_property
+    def _movements(self) -> dict[float, Movements]:
+        return {}
 
     @cached_property
     def _inside(self) -> dict[tuple[Point, ...], Flags]:
@@ -230,7 +260,13 @@ def presences(
     if calibration is not None:
         places = calibration.to_ground(feet / (width, height))
         grounds = [(east, north) if math.isfinite(east + north) else None for east, north in places.tolist()]
-    return tuple(
-        Presence(track.track, track.object_class, (x, y), tall, track.box, track.velocity, ground)
-        for track, (x, y), tall, ground in zip(tracks, feet.tolist(), heights.tolist(), grounds, strict=True)
+    columns = (
+        [track.track for track in tracks],
+        [track.object_class for track in tracks],
+        map(tuple, feet.tolist()),
+        heights.tolist(),
+        [track.box for track in tracks],
+        [track.velocity for track in tracks],
+        grounds,
     )
+    return tuple(map(Presence._make, zip(*columns, strict=True)))

@@ -352,31 +352,18 @@ class Tracker:
         rows = np.flatnonzero(seen != _UNSEEN)
         boxes[rows] += self._parameters.report_share * (detections.boxes[seen[rows]] - boxes[rows])
         told = np.flatnonzero(lives.believed & ~lives.be(TrackState.ENDED))
-        return tuple(
-            Track(
-                lives.tracks[row],
-                _CLASSES[number],
-                (left, top, right, bottom),
-                (along, down),
-                first,
-                last,
-                column if column != _UNSEEN else None,
-                sight,
-                score,
-            )
-            for row, number, (left, top, right, bottom), (along, down), first, last, column, sight, score in zip(
-                told.tolist(),
-                lives.object_classes[told].tolist(),
-                boxes[told].tolist(),
-                self._filters.foot_velocity()[told].tolist(),
-                lives.first_seen[told].tolist(),
-                lives.last_seen[told].tolist(),
-                seen[told].tolist(),
-                self._sights(told),
-                lives.last_scores[told].tolist(),
-                strict=True,
-            )
+        columns = (
+            [lives.tracks[row] for row in told.tolist()],
+            [_CLASSES[number] for number in lives.object_classes[told].tolist()],
+            map(tuple, boxes[told].tolist()),
+            map(tuple, self._filters.foot_velocity()[told].tolist()),
+            lives.first_seen[told].tolist(),
+            lives.last_seen[told].tolist(),
+            [None if column == _UNSEEN else column for column in seen[told].tolist()],
+            self._sights(told),
+            lives.last_scores[told].tolist(),
         )
+        return tuple(map(Track._make, zip(*columns, strict=True)))
 
     def _sights(self, rows: Indices) -> list[Sight]:
         """How these are known to be where they are said to be."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
+Indices = npt.NDArray[np.intp]
 
 LONGEST_WINDOW_SECONDS: Final = 4.0
 SPEED_WINDOW_SECONDS: Final = 1.0
@@ -75,6 +76,60 @@ class Movement(NamedTuple):
         return self.position[0] + self.velocity[0] * seconds, self.position[1] + self.velocity[1] * seconds
 
 
+@dataclass(frozen=True, slots=True)
+class Movements:
+    """How many objects moved over the ground lately, one position each; see Movement for what the columns are.
+
+    Attributes:
+        known: n, whose movement is known; of the others the rest means nothing.
+        position: n x 2.
+        velocity: n x 2.
+        speed: n.
+        speed_error: n.
+        start_time: n.
+        end_time: of all.
+    """
+
+    known: Flags
+    position: Floats
+    velocity: Floats
+    speed: Floats
+    speed_error: Floats
+    start_time: Floats
+    end_time: float
+
+    @classmethod
+    def unknown(cls, number: int) -> Movements:
+        """Of so many objects of which nothing is known."""
+        nothing, nowhere = np.full(number, np.nan), np.full((number, 2), np.nan)
+        return cls(np.zeros(number, dtype=np.bool_), nowhere, nowhere, nothing, nothing, nothing, math.nan)
+
+    def of(self, index: int) -> Movement | None:
+        """That of one object; None: not known."""
+        if not self.known[index]:
+            return None
+        (east, north), (speed_east, speed_north) = self.position[index].tolist(), self.velocity[index].tolist()
+        speed, error = float(self.speed[index]), float(self.speed_error[index])
+        start = float(self.start_time[index])
+        return Movement((east, north), (speed_east, speed_north), speed, error, start, self.end_time)
+
+    def where(self, rows: Indices) -> Movements:
+        """Those of the objects at these positions."""
+        return Movements(
+            self.known[rows],
+            self.position[rows],
+            self.velocity[rows],
+            self.speed[rows],
+            self.speed_error[rows],
+            self.start_time[rows],
+            self.end_time,
+        )
+
+    def at(self, time: float) -> Floats:
+        """Where they were at a time by the fit, n x 2; see Movement.at."""
+        return self.position + self.velocity * (time - self.end_time)
+
+
 @dataclass(slots=True)
 class _Places:
     """The latest places of every track: a row each, and a column for each of the latest moments.
@@ -114,25 +169,20 @@ class _Places:
 
     def write(self, time: float, rows: npt.NDArray[np.intp], ground: Floats, variance: Floats) -> None:
         """Add a moment in which the tracks of these rows were at `ground`, n x 2."""
-        fresh = rows[~self.seen[rows].any(axis=1)]
+        fresh = ~self.seen[rows].any(axis=1)
         self.column = (self.column + 1) % _LENGTH
         self.times[self.column] = time
         for values in (self.seen, self.east, self.north, self.variance):
             values[:, self.column] = 0.0
-        self.origins[fresh] = ground[np.isin(rows, fresh)]
+        self.origins[rows[fresh]] = ground[fresh]
         offsets = ground - self.origins[rows]
         self.seen[rows, self.column] = 1.0
         self.east[rows, self.column], self.north[rows, self.column] = offsets[:, 0], offsets[:, 1]
         self.variance[rows, self.column] = variance
 
 
-def _fitted(places: _Places, window: float) -> tuple[list[bool], list[list[float]]]:
-    """The straight line through the places of every track within a window.
-
-    Returns:
-        By row: whether a movement is known; and east, its speed, north, its speed, the speed of both, its error, and
-        when the first place was.
-    """
+def _fitted(places: _Places, window: float) -> Movements:
+    """The straight line through the places of every row within a window."""
     now = float(places.times[places.column])
     columns = np.flatnonzero(now - places.times <= window + _ROUNDING_SECONDS)
     times = places.times[columns] - now
@@ -143,20 +193,21 @@ def _fitted(places: _Places, window: float) -> tuple[list[bool], list[list[float
     spread = sum_squares - counted * mean_time**2
     divisor = np.where(spread > 0.0, spread, math.inf)
     scatter = np.zeros(len(seen))
-    lines = []
+    position, velocity = np.empty((len(seen), 2)), np.empty((len(seen), 2))
+    powers = np.stack([np.ones_like(times), times], axis=1)
     for axis, values in enumerate((places.east[:, columns], places.north[:, columns])):
-        total, product = (values @ np.stack([np.ones_like(times), times], axis=1)).T
+        total, product = (values @ powers).T
         slope = (product - mean_time * total) / divisor
         mean = total / counted
-        scatter += (values**2).sum(axis=1) - counted * mean**2 - spread * slope**2
-        lines += [places.origins[:, axis] + mean - mean_time * slope, slope]
+        scatter += np.einsum("nt,nt->n", values, values) - counted * mean**2 - spread * slope**2
+        position[:, axis], velocity[:, axis] = places.origins[:, axis] + mean - mean_time * slope, slope
     expected = places.variance[:, columns].sum(axis=1) / counted
     # Two coordinates, each with two unknowns.
     variance = np.maximum(np.maximum(scatter, 0.0) / np.maximum(2 * number - 4, 1), expected)
     first = (seen * times).min(axis=1)
     known = (number >= _FEWEST) & (-first >= COVERED_SHARE * window) & (places.seen[:, places.column] > 0.0)
-    figures = np.stack([*lines, np.hypot(lines[1], lines[3]), np.sqrt(variance / divisor), now + first], axis=1)
-    return known.tolist(), figures.tolist()
+    speed = np.hypot(velocity[:, 0], velocity[:, 1])
+    return Movements(known, position, velocity, speed, np.sqrt(variance / divisor), now + first, now)
 
 
 class Trails:
@@ -170,7 +221,8 @@ class Trails:
         self._calibration = calibration
         self._rows = Rows()
         self._places = _Places()
-        self._movements: dict[float, dict[int, Movement]] = {}
+        self._movements: dict[float, Movements] = {}
+        """By window, of every row; until the next moment is added."""
 
     def step(self, scene: Scene) -> None:
         """Take one analysed frame; what ended with it is forgotten. A clock that was set back begins anew."""
@@ -180,34 +232,33 @@ class Trails:
             self._movements.clear()
         if scene.time - last >= STEP_SECONDS - _ROUNDING_SECONDS:
             self._append(scene)
-        self._places.forget(self._rows.drop(scene.ended))
+        dropped = self._rows.drop(scene.ended)
+        self._places.forget(dropped)
         for movements in self._movements.values():
-            for track in scene.ended:
-                movements.pop(track, None)
+            movements.known[dropped] = False
 
-    def movement(self, track: int, window: float) -> Movement | None:
-        """How an object moved over the last so many seconds; None: not seen for long enough, or not just now.
+    def movements(self, tracks: Sequence[int], window: float) -> Movements:
+        """How objects moved lately; not known of those that were not seen for long enough, or not just now.
 
         Args:
-            track: its id.
+            tracks: their ids.
             window: seconds, LONGEST_WINDOW_SECONDS at most.
         """
-        movements = self._movements.get(window)
-        if movements is None:
-            movements = self._movements[window] = self._measure(window)
-        return movements.get(track)
-
-    def _measure(self, window: float) -> dict[int, Movement]:
-        if not len(self._places.seen):
-            return {}
-        known, figures = _fitted(self._places, window)
-        now = float(self._places.times[self._places.column])
-        found: dict[int, Movement] = {}
-        for track, row in self._rows.items():
-            if row < len(known) and known[row]:
-                east, speed_east, north, speed_north, speed, error, start = figures[row]
-                found[track] = Movement((east, north), (speed_east, speed_north), speed, error, start, now)
+        rows = self._rows.find(tracks)
+        if not len(self._places.seen) or not len(rows):
+            return Movements.unknown(len(rows))
+        fitted = self._movements.get(window)
+        if fitted is None:
+            fitted = self._movements[window] = _fitted(self._places, window)
+        # Who never had a place has no row, or one that came after the fit.
+        lost = (rows < 0) | (rows >= len(fitted.known))
+        found = fitted.where(np.where(lost, 0, rows))
+        found.known[lost] = False
         return found
+
+    def movement(self, track: int, window: float) -> Movement | None:
+        """That of one object; None: not known."""
+        return self.movements([track], window).of(0)
 
     def _append(self, scene: Scene) -> None:
         self._movements.clear()

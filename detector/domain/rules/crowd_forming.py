@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from detector.domain.rules import ClassFilter, Firing
 from detector.domain.rules.episode import LONGEST_GAP_SECONDS, Episode, Phase
-from detector.domain.rules.occupants import SteadyCount, explain, occupants, people_unless_said
+from detector.domain.rules.occupants import SteadyCount, explain, people_unless_said
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from detector.domain.geometry import Point
+    from detector.domain.geometry import Flags, Point
     from detector.domain.scene import Places, Presence, Scene
 
 DEFAULT_PEOPLE: Final = 10
@@ -84,9 +82,8 @@ class CrowdForming:
     def step(self, scene: Scene) -> list[Firing]:
         """See Rule.step."""
         self._begin_anew(scene)
-        present = occupants(scene, self._zone, self._classes)
-        standing = self._standing.among(scene, present)
-        count = self._count.step(scene.time, len(standing))
+        standing = self._standing.among(scene, scene.occupying(self._zone, self._classes.classes))
+        count = self._count.step(scene.time, int(standing.sum()))
         if scene.time - self._begun < WARM_UP_SECONDS:
             return []
         lowest = self._remember(scene.time, count)
@@ -98,7 +95,7 @@ class CrowdForming:
             return []
         quantity = f"people who came and stand, within {self._parameters.within:g} s ({count} stand there now)"
         measured = (quantity, "", float(grown), float(least))
-        return [explain(scene, self._zone, standing, measured, start_time=self._before[0])]
+        return [explain(scene, self._zone, scene.those(standing), measured, start_time=self._before[0])]
 
     def reset(self) -> None:
         """See Rule.reset."""
@@ -129,17 +126,17 @@ class CrowdForming:
 
 
 class _Standing(Protocol):
-    def among(self, scene: Scene, present: Sequence[Presence]) -> list[Presence]:
-        """Those who stand."""
+    def among(self, scene: Scene, inside: Flags) -> Flags:
+        """Which of those inside stand, n."""
 
     def forget(self) -> None:
         """Begin anew."""
 
 
 class _StandingOnGround:
-    def among(self, scene: Scene, present: Sequence[Presence]) -> list[Presence]:
-        found = [(item, scene.movement(item.track, MOVEMENT_SECONDS)) for item in present]
-        return [item for item, movement in found if movement and movement.speed < STANDING_SPEED]
+    def among(self, scene: Scene, inside: Flags) -> Flags:
+        movements = scene.movements(MOVEMENT_SECONDS)
+        return inside & movements.known & (movements.speed < STANDING_SPEED)
 
     def forget(self) -> None:
         """The trails are the scene's."""
@@ -151,10 +148,12 @@ class _StandingInPicture:
     def __init__(self) -> None:
         self._means: dict[int, tuple[float, float, float]] = {}
 
-    def among(self, scene: Scene, present: Sequence[Presence]) -> list[Presence]:
+    def among(self, scene: Scene, inside: Flags) -> Flags:
         for track in scene.ended:
             self._means.pop(track, None)
-        return [item for item in present if self._speed(item, scene.time) < STANDING_HEIGHTS]
+        standing = inside.copy()
+        standing[inside] = [self._speed(item, scene.time) < STANDING_HEIGHTS for item in scene.those(inside)]
+        return standing
 
     def forget(self) -> None:
         self._means.clear()

@@ -11,7 +11,7 @@ counted anew in every frame, and what is compared with before is the zone as a w
 
 from __future__ import annotations
 
-import itertools
+import math
 import statistics
 from collections import deque
 from dataclasses import dataclass
@@ -23,14 +23,12 @@ from detector.domain import geometry
 from detector.domain.flow_field import Expansion, expansion
 from detector.domain.rules import ClassFilter, Firing, RuleCannotRunError, require_calibration
 from detector.domain.rules.episode import LONGEST_GAP_SECONDS, Episode
-from detector.domain.rules.occupants import SteadyCount, explain, occupants, people_unless_said
+from detector.domain.rules.occupants import SteadyCount, explain, people_unless_said
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from detector.domain.geometry import Point
+    from detector.domain.geometry import Flags, Floats, Point
     from detector.domain.scene import Places, Scene
-    from detector.domain.trails import Movement
+    from detector.domain.trails import Movements
 
 DEFAULT_PEOPLE: Final = 5
 LEAST_PEOPLE: Final = 3
@@ -140,14 +138,13 @@ class Dispersal:
         """See Rule.step."""
         if self._moments and not 0.0 <= scene.time - self._moments[-1].time <= LONGEST_GAP_SECONDS:
             self.reset()
-        people = itertools.compress(scene.present, scene.of(self._classes.classes).tolist())
-        before = self._before(scene.time)
-        moving = [(item, movement) for item in people if (movement := scene.movement(item.track, MOVEMENT_SECONDS))]
-        running = [(item, movement) for item, movement in moving if self._runs(movement, before)]
-        count = self._count.step(scene.time, len(running))
-        field = _field([movement for _, movement in running])
+        before, movements = self._before(scene.time), scene.movements(MOVEMENT_SECONDS)
+        running = self._runners(scene, movements, before)
+        number = int(running.sum())
+        count = self._count.step(scene.time, number)
+        field = expansion(movements.position[running], movements.velocity[running])
         least = self._parameters.minimum_people
-        closing = field is not None and len(running) >= least and field.divergence <= -SURE * field.error
+        closing = field is not None and number >= least and field.divergence <= -SURE * field.error
         self._remember(scene, count, closing=closing)
         apart = field if field is not None and _is_apart(field) else None
         holds = before is not None and count >= least and apart is not None and self._begins(scene.time, count, before)
@@ -157,15 +154,12 @@ class Dispersal:
         assert before is not None
         quantity = (
             f"people who began to run apart within {self._parameters.within:g} s "
-            f"(median speed {statistics.median(movement.speed for _, movement in running):.1f} m/s, "
+            f"(median speed {statistics.median(movements.speed[running].tolist()):.1f} m/s, "
             f"of all before {before.speed:.1f} m/s; divergence {apart.divergence:.2f} ± {apart.error:.2f} per second)"
         )
         measured = (quantity, "", float(count), float(least))
-        return [
-            explain(
-                scene, self._zone, [item for item, _ in running], measured, start_time=self._onset(scene.time, count)
-            )
-        ]
+        onset = self._onset(scene.time, count)
+        return [explain(scene, self._zone, scene.those(running), measured, start_time=onset)]
 
     def reset(self) -> None:
         """See Rule.reset."""
@@ -173,26 +167,27 @@ class Dispersal:
         self._moments: deque[_Moment] = deque()
         self._episode = Episode(LASTING_SECONDS, RELEASE_SECONDS)
 
-    def _runs(self, movement: Movement, before: _Before | None) -> bool:
-        fast = movement.speed - movement.speed_error >= self._parameters.minimum_speed
-        faster = before is None or movement.speed > TIMES_BEFORE * before.speed
-        return fast and faster and self._comes_from_zone(movement)
+    def _runners(self, scene: Scene, movements: Movements, before: _Before | None) -> Flags:
+        """Who runs, n."""
+        fast = movements.speed - movements.speed_error >= self._parameters.minimum_speed
+        faster = movements.speed > (-math.inf if before is None else TIMES_BEFORE * before.speed)
+        running = scene.of(self._classes.classes) & movements.known & fast & faster
+        running[running] = self._come_from_zone(movements.position[running], movements.velocity[running])
+        return running
 
-    def _comes_from_zone(self, movement: Movement) -> bool:
-        """Whether who runs like this is in the zone, or was while the onset lasts: a square is left in two seconds."""
-        (east, north), (speed_east, speed_north) = movement.position, movement.velocity
-        steps = range(_BACK_STEPS + 1)
-        return any(
-            geometry.inside((east - speed_east * back, north - speed_north * back), self._ground)
-            for back in (self._parameters.within * step / _BACK_STEPS for step in steps)
-        )
+    def _come_from_zone(self, positions: Floats, velocities: Floats) -> Flags:
+        """Who of those who run like this is in the zone, or was while the onset lasts: it is left in two seconds."""
+        back = np.linspace(0.0, self._parameters.within, _BACK_STEPS + 1)
+        places = positions[:, None] - velocities[:, None] * back[:, None]
+        inside = geometry.contains(self._ground, places.reshape(-1, 2)).reshape(-1, len(back))
+        found: Flags = np.logical_or.reduce(inside, axis=1)
+        return found
 
     def _remember(self, scene: Scene, runners: int, *, closing: bool) -> None:
-        present = occupants(scene, self._zone, self._classes)
-        found = [scene.movement(item.track, MOVEMENT_SECONDS) for item in present]
-        speeds = [movement.speed for movement in found if movement]
-        median_speed = statistics.median(speeds) if speeds else None
-        self._moments.append(_Moment(scene.time, len(present), median_speed, runners, closing))
+        present, movements = scene.occupying(self._zone, self._classes.classes), scene.movements(MOVEMENT_SECONDS)
+        speeds = movements.speed[present & movements.known]
+        median_speed = statistics.median(speeds.tolist()) if len(speeds) else None
+        self._moments.append(_Moment(scene.time, int(present.sum()), median_speed, runners, closing))
         while scene.time - self._moments[0].time > self._parameters.within + BEFORE_SECONDS:
             self._moments.popleft()
 
@@ -220,13 +215,6 @@ class Dispersal:
         calm = CALM_SHARE * count
         recent = [moment for moment in self._moments if time - moment.time <= self._parameters.within]
         return min(moment.time for moment in recent if moment.runners > calm)
-
-
-def _field(running: Sequence[Movement]) -> Expansion | None:
-    return expansion(
-        np.array([movement.position for movement in running], dtype=np.float64).reshape(-1, 2),
-        np.array([movement.velocity for movement in running], dtype=np.float64).reshape(-1, 2),
-    )
 
 
 def _is_apart(field: Expansion) -> bool:

@@ -15,17 +15,21 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from detector.domain.detections import ObjectClass
-from detector.domain.encounters import SIZES, Footprint, VisitedGround, reach, time_to_collision
+from detector.domain.encounters import SIZES, RoadUsers, VisitedGround, reaches, times_to_collision
+from detector.domain.rows import TrackTable
 from detector.domain.rules import ClassFilter, Firing, require_calibration
 from detector.domain.trails import MAXIMUM_SPEED_ERROR
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
 
     from detector.domain.calibration import Calibration
-    from detector.domain.geometry import Point
-    from detector.domain.scene import Places, Presence, Scene
-    from detector.domain.trails import Movement
+    from detector.domain.geometry import Flags, Floats, Point
+    from detector.domain.scene import Places, Scene
+
+    Indices = npt.NDArray[np.intp]
 
 DEFAULT_TIME_TO_COLLISION: Final = 1.5
 DEFAULT_POST_ENCROACHMENT_TIME: Final = 5.0
@@ -43,6 +47,9 @@ PARTED_SECONDS: Final = 2.0
 SHORTEST_SECONDS: Final = 0.01
 """What is counted is no shorter: 0 says that nothing was counted."""
 _TOUCHING_METRES: Final = 1e-6
+_ROAD_USERS: Final = frozenset(SIZES)
+_HALF_SIZES: Final = np.array([(0.0, 0.0), *(SIZES.get(kind, (0.0, 0.0)) for kind in sorted(ObjectClass))]) / 2
+"""By number of the class."""
 MOTOR_VEHICLES: Final = frozenset(
     {ObjectClass.CAR, ObjectClass.MOTORCYCLE, ObjectClass.BUS, ObjectClass.TRUCK, ObjectClass.TRAIN}
 )
@@ -141,14 +148,6 @@ class _Passage:
     shortest: float
 
 
-@dataclass(frozen=True, slots=True)
-class _RoadUser:
-    track: int
-    motor: bool
-    moving: bool
-    footprint: Footprint
-
-
 class NearMiss:
     """Counts the near misses in a zone. Never fires.
 
@@ -169,10 +168,9 @@ class NearMiss:
         self._zone = zone
         self._calibration = calibration
         self._classes = classes
-        self._visited = VisitedGround()
-        self._ahead: dict[int, Point] = {}
-        self._motor: dict[int, float] = {}
-        """Track of a motor vehicle -> when it was last seen; outlives the track, as its traces do."""
+        self._visited = VisitedGround(parameters.post_encroachment_time)
+        self._courses = TrackTable(ahead=(2,))
+        """Unit vectors; zero: it has not moved yet."""
         self._pairs: dict[tuple[int, int], _Pair] = {}
         self._passages: dict[tuple[int, int], _Passage] = {}
         self._collisions: list[float] = []
@@ -180,11 +178,10 @@ class NearMiss:
 
     def step(self, scene: Scene) -> list[Firing]:
         """See Rule.step; always empty."""
-        inside = self._inside(scene)
-        users = self._road_users(inside, scene)
-        self._look_ahead(users, scene.time)
-        self._look_back(users, scene.time)
-        self._settle(scene.time, frozenset(scene.ended))
+        users, moving = self._road_users(scene)
+        self._look_ahead(users, moving, scene.time)
+        self._look_back(users.where(moving), scene.time)
+        self._settle(scene.time, scene.ended)
         return []
 
     def collect(self) -> NearMissCount:
@@ -202,57 +199,46 @@ class NearMiss:
     def reset(self) -> None:
         """See Rule.reset. What was counted stays counted."""
         self._visited.clear()
-        self._ahead.clear()
-        self._motor.clear()
+        self._courses.clear()
         self._pairs.clear()
         self._passages.clear()
 
-    def _inside(self, scene: Scene) -> list[Presence]:
-        return [
-            item
-            for item in scene.occupants(self._zone, self._classes.classes)
-            if item.object_class in SIZES and item.track not in scene.riders
-        ]
-
-    def _road_users(self, inside: Sequence[Presence], scene: Scene) -> list[_RoadUser]:
-        measured = [(item, scene.movement(item.track, WINDOW_SECONDS)) for item in inside]
-        known = [(item, movement) for item, movement in measured if movement is not None]
-        return [
-            self._road_user(item, movement, away, scene.time)
-            for (item, movement), away in zip(known, self._away([item for item, _ in known], scene), strict=True)
-            if movement.speed_error <= MAXIMUM_SPEED_ERROR
-        ]
-
-    def _road_user(self, presence: Presence, movement: Movement, away: Point, time: float) -> _RoadUser:
-        motor, moving = presence.object_class in MOTOR_VEHICLES, movement.speed >= MOVING_SPEED
-        if motor:
-            self._motor[presence.track] = time
-        if moving:
-            east, north = movement.velocity
-            self._ahead[presence.track] = (east / movement.speed, north / movement.speed)
-        length, width = SIZES[presence.object_class]
-        ahead = self._ahead.get(presence.track, away)
-        near_side = movement.at(time - WINDOW_SECONDS / 2)
+    def _road_users(self, scene: Scene) -> tuple[RoadUsers, Flags]:
+        """Whose movements are known well enough, and which of them have a direction of their own."""
+        movements = scene.movements(WINDOW_SECONDS)
+        looked_at = scene.occupying(self._zone, self._classes.classes) & scene.of(_ROAD_USERS) & ~scene.riders
+        chosen = np.flatnonzero(looked_at & movements.known & (movements.speed_error <= MAXIMUM_SPEED_ERROR))
+        moved, tracks = movements.where(chosen), [scene.tracks[index] for index in chosen.tolist()]
+        moving = moved.speed >= MOVING_SPEED
+        half_length, half_width = _HALF_SIZES[scene.classes[chosen]].T
+        away = self._away(scene.feet[chosen] / (scene.width, scene.height))
+        ahead = self._ahead(tracks, moved.velocity, moved.speed, away)
         # The lower side of a box is the near side of what is in it: the middle lies behind it.
-        behind = reach(ahead, length / 2, width / 2, away)
-        centre = (near_side[0] + behind * away[0], near_side[1] + behind * away[1])
-        footprint = Footprint(centre, ahead, length / 2, width / 2, movement.velocity)
-        return _RoadUser(presence.track, motor, moving, footprint)
+        behind = reaches(ahead, half_length, half_width, away)
+        centre = moved.at(scene.time - WINDOW_SECONDS / 2) + behind[:, None] * away
+        numbers, motor = np.array(tracks, dtype=np.uint64), scene.of(MOTOR_VEHICLES)[chosen]
+        return RoadUsers(numbers, motor, centre, ahead, half_length, half_width, moved.velocity), moving
 
-    def _away(self, known: Sequence[Presence], scene: Scene) -> list[Point]:
-        """For each, the direction on the ground that leads up the picture, away from the camera; unit vectors."""
-        if not known:
-            return []
-        feet = np.array([item.foot for item in known], dtype=np.float64) / (scene.width, scene.height)
+    def _ahead(self, tracks: list[int], velocity: Floats, speed: Floats, away: Floats) -> Floats:
+        """Where each is headed: where it goes, or went when it last moved, or else away from the camera; n x 2."""
+        rows, moving = self._courses.take(tracks), speed >= MOVING_SPEED
+        courses = self._courses["ahead"]
+        courses[rows[moving]] = velocity[moving] / speed[moving, None]
+        return np.where(courses[rows].any(axis=1, keepdims=True), courses[rows], away)
+
+    def _away(self, feet: Floats) -> Floats:
+        """The directions on the ground that lead up the picture, away from the camera, n x 2; unit vectors."""
         upwards = -self._calibration.jacobian(feet)[:, :, 1]
-        unit = upwards / np.linalg.norm(upwards, axis=1, keepdims=True)
-        return [(east, north) for east, north in unit.tolist()]
+        unit: Floats = upwards / np.linalg.norm(upwards, axis=1, keepdims=True)
+        return unit
 
-    def _look_ahead(self, users: Sequence[_RoadUser], time: float) -> None:
-        for first, second in _closing_in(users, self._parameters.time_to_collision):
-            seconds = time_to_collision(first.footprint, second.footprint)
-            if seconds <= self._parameters.time_to_collision:
-                self._close(_key(first.track, second.track), max(seconds, SHORTEST_SECONDS), time)
+    def _look_ahead(self, users: RoadUsers, moving: Flags, time: float) -> None:
+        longest = self._parameters.time_to_collision
+        first, second = _closing_in(users, moving, longest)
+        seconds = times_to_collision(users.where(first), users.where(second))
+        for index in np.flatnonzero(seconds <= longest).tolist():
+            key = _key(int(users.tracks[first[index]]), int(users.tracks[second[index]]))
+            self._close(key, max(float(seconds[index]), SHORTEST_SECONDS), time)
 
     def _close(self, key: tuple[int, int], seconds: float, time: float) -> None:
         pair = self._pairs.setdefault(key, _Pair(time, time))
@@ -262,26 +248,20 @@ class NearMiss:
         outlook = Outlook.SUSTAINED if time - pair.since >= SUSTAINED_SECONDS else Outlook.COLLISION_COURSE
         pair.encounter, _ = TRANSITIONS[pair.encounter, outlook]
 
-    def _look_back(self, users: Sequence[_RoadUser], time: float) -> None:
-        for user in users:
-            if not user.moving:
-                continue
-            for found in self._visited.visit(user.track, user.footprint, time):
-                if found.seconds > self._parameters.post_encroachment_time:
-                    continue
-                if found.first not in self._motor and not user.motor:
-                    continue
-                seconds = max(found.seconds, SHORTEST_SECONDS)
-                passage = self._passages.setdefault(_key(found.first, user.track), _Passage(time, seconds))
-                passage.last_seen, passage.shortest = time, min(passage.shortest, seconds)
+    def _look_back(self, users: RoadUsers, time: float) -> None:
+        for found in self._visited.visit(users, time):
+            seconds = max(found.seconds, SHORTEST_SECONDS)
+            passage = self._passages.setdefault(_key(found.first, found.second), _Passage(time, seconds))
+            passage.last_seen, passage.shortest = time, min(passage.shortest, seconds)
 
-    def _settle(self, time: float, ended: frozenset[int]) -> None:
+    def _settle(self, time: float, ended: tuple[int, ...]) -> None:
         """Count what is over, and forget who has gone."""
+        gone = frozenset(ended)
         for key, pair in list(self._pairs.items()):
             if pair.last_close == time:
                 continue
             # A clock that was set back parts everybody.
-            over = not 0.0 <= time - pair.last_close < PARTED_SECONDS or not ended.isdisjoint(key)
+            over = not 0.0 <= time - pair.last_close < PARTED_SECONDS or not gone.isdisjoint(key)
             pair.encounter, counts = TRANSITIONS[pair.encounter, Outlook.PARTED if over else Outlook.CLEAR]
             if counts:
                 self._collisions.append(pair.shortest)
@@ -291,31 +271,25 @@ class NearMiss:
             if not 0.0 <= time - passage.last_seen < PARTED_SECONDS:
                 self._encroachments.append(passage.shortest)
                 del self._passages[key]
-        for track in ended:
-            self._visited.leave(track)
-            self._ahead.pop(track, None)
-        remembered = PARTED_SECONDS + self._parameters.post_encroachment_time
-        self._motor = {track: seen for track, seen in self._motor.items() if 0.0 <= time - seen <= remembered}
+        self._visited.leave(ended)
+        self._courses.drop(ended)
 
 
 def _key(first: int, second: int) -> tuple[int, int]:
     return min(first, second), max(first, second)
 
 
-def _closing_in(users: Sequence[_RoadUser], seconds: float) -> list[tuple[_RoadUser, _RoadUser]]:
+def _closing_in(users: RoadUsers, moving: Flags, seconds: float) -> tuple[Indices, Indices]:
     """The pairs of a motor vehicle that drives and another, which come nearer fast enough and could meet in time."""
-    driving = np.array([index for index, user in enumerate(users) if user.motor and user.moving], dtype=np.intp)
-    if not len(driving):
-        return []
-    centres = np.array([user.footprint.centre for user in users])
-    velocities = np.array([user.footprint.velocity for user in users])
-    sizes = np.array([user.footprint.half_length + user.footprint.half_width for user in users])
-    apart = centres[None] - centres[driving, None]
-    distance = np.maximum(np.linalg.norm(apart, axis=2), _TOUCHING_METRES)
-    closing = -((velocities[None] - velocities[driving, None]) * apart).sum(axis=2) / distance
-    reach = np.linalg.norm(velocities, axis=1) * seconds + sizes
-    near = (closing >= MINIMUM_CLOSING_SPEED) & (distance <= reach[driving, None] + reach[None])
+    driving = np.flatnonzero(users.motor & moving)
+    (east, north), (speed_east, speed_north) = users.centre.T, users.velocity.T
+    apart_east, apart_north = east - east[driving, None], north - north[driving, None]
+    distance = np.maximum(np.hypot(apart_east, apart_north), _TOUCHING_METRES)
+    nearing = (speed_east - speed_east[driving, None]) * apart_east
+    nearing += (speed_north - speed_north[driving, None]) * apart_north
+    reach = np.hypot(speed_east, speed_north) * seconds + users.half_length + users.half_width
+    near = (-nearing / distance >= MINIMUM_CLOSING_SPEED) & (distance <= reach[driving, None] + reach)
     rows, others = np.nonzero(near)
     # Two who both drive are found twice.
-    pairs = {(min(pair), max(pair)) for pair in zip(driving[rows].tolist(), others.tolist(), strict=True)}
-    return [(users[first], users[second]) for first, second in sorted(pairs)]
+    first, second = np.minimum(driving[rows], others), np.maximum(driving[rows], others)
+    return np.divmod(np.unique(first * len(users) + second), max(1, len(users)))

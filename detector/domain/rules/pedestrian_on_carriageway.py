@@ -85,7 +85,7 @@ class PedestrianOnCarriageway:
         walks = scene.of(PEOPLE.classes).copy()
         persons = np.flatnonzero(walks)
         tracks = [scene.tracks[index] for index in persons.tolist()]
-        ridden = np.array([track in scene.riders for track in tracks], dtype=np.bool_)
+        ridden = scene.riders[persons]
         rows = self._looks.take(tracks)
         self._looks["all"][rows] += 1.0
         self._looks["ridden"][rows] += ridden

@@ -9,13 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from detector.domain.flow_field import MainCourse
 from detector.domain.rules import ClassFilter, Firing, require_calibration
 from detector.domain.rules.episode import LONGEST_GAP_SECONDS, Episode
-from detector.domain.rules.occupants import explain, occupants, people_unless_said
+from detector.domain.rules.occupants import explain, people_unless_said
 
 if TYPE_CHECKING:
-    from detector.domain.geometry import Point
+    from detector.domain.geometry import Flags, Floats, Point
     from detector.domain.scene import Places, Scene
 
 DEFAULT_SPEED: Final = 2.5
@@ -77,29 +79,25 @@ class RunningAgainstFlow:
         """See Rule.step."""
         passed = 0.0 if self._last is None else min(max(0.0, scene.time - self._last), LONGEST_GAP_SECONDS)
         self._last = scene.time
-        present = occupants(scene, self._zone, self._classes)
-        moving = [(item, movement) for item in present if (movement := scene.movement(item.track, MOVEMENT_SECONDS))]
-        fastest = self._parameters.minimum_speed
-        walking = [movement.velocity for _, movement in moving if WALKING_SPEED <= movement.speed < fastest]
-        self._course.step(passed, walking)
-        against = [
-            (item, movement)
-            for item, movement in moving
-            if movement.speed - movement.speed_error >= fastest and self._against(movement.velocity)
-        ]
-        if not self._episode.step(scene.time, holds=bool(against), over=not against):
+        movements, fastest = scene.movements(MOVEMENT_SECONDS), self._parameters.minimum_speed
+        moving = scene.occupying(self._zone, self._classes.classes) & movements.known
+        speed = movements.speed
+        self._course.step(passed, movements.velocity[moving & (speed >= WALKING_SPEED) & (speed < fastest)])
+        running = moving & (speed - movements.speed_error >= fastest)
+        against = np.flatnonzero(running)[self._against(movements.velocity[running])]
+        if not self._episode.step(scene.time, holds=len(against) > 0, over=len(against) == 0):
             return []
-        _, movement = max(against, key=lambda found: found[1].speed)
-        angle = self._course.angle_to(movement.velocity)
+        first = int(against[speed[against].argmax()])
+        angle = float(self._course.angles_to(movements.velocity[[first]])[0])
         quantity = f"speed against the flow ({angle:.0f}° from the direction of most)"
         return [
             explain(
                 scene,
                 self._zone,
-                [item for item, _ in against],
-                (quantity, "m/s", movement.speed, fastest),
+                [scene.present[index] for index in against.tolist()],
+                (quantity, "m/s", float(speed[first]), fastest),
                 start_time=self._episode.since,
-                uncertainty=movement.speed_error,
+                uncertainty=float(movements.speed_error[first]),
             )
         ]
 
@@ -109,6 +107,6 @@ class RunningAgainstFlow:
         self._last = None
         self._episode.reset()
 
-    def _against(self, velocity: Point) -> bool:
+    def _against(self, velocities: Floats) -> Flags:
         known = self._course.person_seconds >= LEAST_PERSON_SECONDS and self._course.alignment >= LEAST_ALIGNMENT
-        return known and self._course.angle_to(velocity) >= AGAINST_DEGREES
+        return (self._course.angles_to(velocities) >= AGAINST_DEGREES) & known

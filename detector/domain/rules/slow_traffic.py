@@ -26,7 +26,6 @@ from detector.domain.lanes import Course
 from detector.domain.rules import ClassFilter, Firing, around, require_calibration
 from detector.domain.rules.clock import SceneClock
 from detector.domain.rules.episode import Episode, Phase
-from detector.domain.rules.occupants import occupants
 from detector.domain.rules.vehicles import vehicles_by_default
 from detector.domain.trails import MAXIMUM_SPEED_ERROR
 
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 
     from detector.domain.calibration import Calibration
     from detector.domain.scene import Lane, Places, Presence, Scene
-    from detector.domain.trails import Movement
 
 KMH: Final = 3.6
 """Kilometres per hour in a metre per second."""
@@ -148,10 +146,11 @@ class FreeFlow:
 
 @dataclass(frozen=True, slots=True)
 class _Vehicle:
-    """One vehicle at one look."""
+    """One vehicle at one look: metres per second, and metres along the lane's course."""
 
     presence: Presence
-    movement: Movement
+    speed: float
+    along: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,12 +248,13 @@ class SlowTraffic:
         if scene.time - self._looked < STEP_SECONDS:
             return []
         self._looked = scene.time
-        inside = occupants(scene, self._polygon, self._classes)
-        measured = [(item, scene.movement(item.track, SPEED_WINDOW_SECONDS)) for item in inside]
+        movements = scene.movements(SPEED_WINDOW_SECONDS)
+        measured = movements.known & (movements.speed_error <= MAXIMUM_SPEED_ERROR)
+        chosen = np.flatnonzero(scene.occupying(self._polygon, self._classes.classes) & measured)
+        along = self._course.at(movements.position[chosen]).along
         vehicles = [
-            _Vehicle(item, movement)
-            for item, movement in measured
-            if movement and movement.speed_error <= MAXIMUM_SPEED_ERROR
+            _Vehicle(scene.present[index], float(movements.speed[index]), metres)
+            for index, metres in zip(chosen.tolist(), along.tolist(), strict=True)
         ]
         return self._look(vehicles, scene.time)
 
@@ -267,7 +267,7 @@ class SlowTraffic:
         self._looked = -math.inf
 
     def _look(self, vehicles: Sequence[_Vehicle], time: float) -> list[Firing]:
-        left = self._speeds.step(time, {item.presence.track: item.movement.speed for item in vehicles})
+        left = self._speeds.step(time, {item.presence.track: item.speed for item in vehicles})
         if self._slow.phase is Phase.QUIET:
             for speed in left:
                 self.free_flow.learn(speed)
@@ -294,28 +294,22 @@ class SlowTraffic:
 
     def _queue(self, vehicles: Sequence[_Vehicle]) -> list[_Vehicle]:
         """The longest row of standing vehicles, front first or last; empty when there is none."""
-        standing = sorted(
-            (item for item in vehicles if item.movement.speed <= STANDING_SPEED),
-            key=self._along,
-        )
+        standing = sorted((item for item in vehicles if item.speed <= STANDING_SPEED), key=lambda item: item.along)
         rows: list[list[_Vehicle]] = [[item] for item in standing[:1]]
         for before, item in itertools.pairwise(standing):
-            if self._along(item) - self._along(before) <= QUEUE_GAP_METRES:
+            if item.along - before.along <= QUEUE_GAP_METRES:
                 rows[-1].append(item)
             else:
                 rows.append([item])
         longest = max(rows, key=len, default=[])
         return longest if len(longest) >= MINIMUM_VEHICLES else []
 
-    def _along(self, vehicle: _Vehicle) -> float:
-        return self._course.at(vehicle.movement.position).along
-
     def _explain_slow(self, vehicles: Sequence[_Vehicle], mean: _LaneSpeed, threshold: float, time: float) -> Firing:
         measured = _Measured("mean speed", "km/h", mean.mean * KMH, threshold * KMH, mean.error * KMH)
         return _firing(vehicles, time, self._slow.since, measured)
 
     def _explain_queue(self, queue: Sequence[_Vehicle], time: float) -> Firing:
-        length = self._along(queue[-1]) - self._along(queue[0])
+        length = queue[-1].along - queue[0].along
         return _firing(queue, time, self._standing.since, _Measured("queue length", "m", length, 0.0, VEHICLE_METRES))
 
 

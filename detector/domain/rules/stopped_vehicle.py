@@ -13,6 +13,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from detector.domain.rules import ClassFilter, Firing, require_calibration
 from detector.domain.rules.clock import SceneClock
 from detector.domain.rules.vehicles import ROAD_VEHICLES, vehicles_by_default
@@ -146,11 +148,7 @@ class StoppedVehicle:
         """See Rule.step."""
         if self._clock.set_back(scene.time):
             self.reset()
-        inside = scene.occupants(self._zone, self._matters)
-        # Who drives by is in the zone for a few seconds only.
-        around = [(item.track, scene.movement(item.track, WINDOW_SECONDS[0])) for item in inside]
-        others = {track: movement for track, movement in around if movement is not None}
-        found = [self._look(item, others, scene) for item in inside if self._classes.admits(item.object_class)]
+        found = self._look(scene)
         self._forget(scene.ended, scene.time)
         return [firing for firing in found if firing is not None]
 
@@ -159,19 +157,25 @@ class StoppedVehicle:
         self._vehicles.clear()
         self._lost.clear()
 
-    def _look(self, presence: Presence, others: Mapping[int, Movement], scene: Scene) -> Firing | None:
-        movement, time = scene.movement(presence.track, self._window), scene.time
-        if movement is None:
-            return None
-        stands = movement.speed <= self._parameters.maximum_speed and self._measurable(movement)
+    def _look(self, scene: Scene) -> list[Firing | None]:
+        movements, most = scene.movements(self._window), self._parameters.maximum_speed
+        stands = movements.known & (movements.speed <= most) & (movements.speed_error <= most)
+        watched = scene.occupying(self._zone, self._classes.classes) & movements.known
+        return [
+            self._judge(scene, index, movement, stands=bool(stands[index]))
+            for index in np.flatnonzero(watched).tolist()
+            # Of those who drive there is nothing to remember.
+            if (stands[index] or scene.tracks[index] in self._vehicles) and (movement := movements.of(index))
+        ]
+
+    def _judge(self, scene: Scene, index: int, movement: Movement, *, stands: bool) -> Firing | None:
+        presence, time = scene.present[index], scene.time
         memory = self._vehicles.get(presence.track)
         if memory is None:
-            if not stands:
-                return None
             memory = self._vehicles[presence.track] = self._found_again(movement) or _Memory(
                 Stop.MOVING, movement.start_time, movement.position
             )
-        queued = stands and _in_queue(presence.track, movement.position, others)
+        queued = stands and self._in_queue(scene, index, movement.position)
         if stands and not queued:
             if memory.stop is Stop.MOVING:
                 memory.since = movement.start_time
@@ -184,8 +188,15 @@ class StoppedVehicle:
             del self._vehicles[presence.track]
         return self._explain(presence, memory, movement, time) if fires else None
 
-    def _measurable(self, movement: Movement) -> bool:
-        return movement.speed_error <= self._parameters.maximum_speed
+    def _in_queue(self, scene: Scene, index: int, here: Point) -> bool:
+        """Whether most of those around a vehicle stand, and more than one."""
+        # Who drives by is in the zone for a few seconds only.
+        others = scene.movements(WINDOW_SECONDS[0])
+        away = np.hypot(others.position[:, 0] - here[0], others.position[:, 1] - here[1])
+        around = scene.occupying(self._zone, self._matters) & others.known & (away <= NEIGHBOUR_METRES)
+        around[index] = False
+        standing = int((around & (others.speed <= CREEPING_SPEED)).sum())
+        return standing >= QUEUE_NEIGHBOURS and standing > int(around.sum()) - standing
 
     def _found_again(self, movement: Movement) -> _Memory | None:
         """What is known of a vehicle that stood here and whose track was lost."""
@@ -222,14 +233,3 @@ class StoppedVehicle:
             classes=(presence.object_class,),
             box=presence.box,
         )
-
-
-def _in_queue(track: int, here: Point, others: Mapping[int, Movement]) -> bool:
-    """Whether most of those around a vehicle stand, and more than one."""
-    speeds = [
-        movement.speed
-        for other, movement in others.items()
-        if other != track and math.dist(movement.position, here) <= NEIGHBOUR_METRES
-    ]
-    standing = sum(speed <= CREEPING_SPEED for speed in speeds)
-    return standing >= QUEUE_NEIGHBOURS and standing > len(speeds) - standing

@@ -7,10 +7,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from detector.domain.lanes import Course, angle_between
+import numpy as np
+
+from detector.domain.lanes import Course, angles_between
 from detector.domain.rules import ClassFilter, Firing, require_calibration
 from detector.domain.rules.clock import SceneClock
-from detector.domain.rules.occupants import occupants
 from detector.domain.rules.vehicles import vehicles_by_default
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class WrongWay:
         """See Rule.step."""
         if self._clock.set_back(scene.time):
             self.reset()
-        found = [self._look(item, scene) for item in occupants(scene, self._polygon, self._classes)]
+        found = self._look(scene)
         for track in scene.ended:
             self._vehicles.pop(track, None)
         return [firing for firing in found if firing is not None]
@@ -146,11 +147,20 @@ class WrongWay:
         """See Rule.reset."""
         self._vehicles.clear()
 
-    def _look(self, presence: Presence, scene: Scene) -> Firing | None:
-        movement, time = scene.movement(presence.track, WINDOW_SECONDS), scene.time
-        if movement is None:
-            return None
-        angle = angle_between(movement.velocity, self._course.at(movement.position).direction)
+    def _look(self, scene: Scene) -> list[Firing | None]:
+        movements = scene.movements(WINDOW_SECONDS)
+        chosen = np.flatnonzero(scene.occupying(self._polygon, self._classes.classes) & movements.known)
+        moved = movements.where(chosen)
+        angles = angles_between(moved.velocity, self._course.at(moved.position).direction)
+        against = (angles >= self._parameters.minimum_angle) & (moved.speed >= MINIMUM_SPEED)
+        return [
+            self._judge(scene.present[index], movement, angle, scene.time)
+            for index, angle, suspect in zip(chosen.tolist(), angles.tolist(), against.tolist(), strict=True)
+            # Of those who drive along the lane, nearly all, there is nothing to remember.
+            if (suspect or scene.tracks[index] in self._vehicles) and (movement := movements.of(index))
+        ]
+
+    def _judge(self, presence: Presence, movement: Movement, angle: float, time: float) -> Firing | None:
         begun = _Memory(movement.start_time, movement.at(movement.start_time), time)
         memory = self._vehicles.setdefault(presence.track, begun)
         against = _certain(movement) and angle >= self._parameters.minimum_angle
@@ -160,6 +170,8 @@ class WrongWay:
         if against:
             memory.last_against = time
         memory.drive, fires = TRANSITIONS[memory.drive, heading]
+        if memory.drive is Drive.ALONG:
+            del self._vehicles[presence.track]
         return self._explain(presence, memory, movement, angle, time) if fires else None
 
     def _heading(self, memory: _Memory, movement: Movement, angle: float, time: float) -> Heading:

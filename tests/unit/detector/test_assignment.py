@@ -84,10 +84,8 @@ def test_an_assignment_has_most_pairs_and_of_those_the_cheapest(seed: int) -> No
     found = assign(cost, 0.8)
     pairs = list(zip(found.rows.tolist(), found.columns.tolist(), strict=True))
     ways = [
-        sorted(
-            cost[row, column] for row, column in enumerate(columns) if column is not None and cost[row, column] < 0.8
-        )
-        for columns in itertools.permutations([0, 1, 2, 3, 4], 4)
+        sorted(fit for fit in cost[range(4), columns].tolist() if fit < 0.8)
+        for columns in itertools.permutations(range(5), 4)
     ]
     best = min(ways, key=lambda way: (-len(way), sum(way)))
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from argo.registry.v1 import scene_pb2
 from bench.scripted.traffic import CALIBRATION, HEIGHT, WIDTH, Actor, area, drive, halt
 from detector.domain.detections import ObjectClass
-from detector.domain.encounters import Footprint, VisitedGround, crossing, time_to_collision
+from detector.domain.encounters import RoadUsers, VisitedGround, crossing, times_to_collision
 from detector.domain.rules import ClassFilter, RuleCannotRunError
 from detector.domain.rules.near_miss import TRANSITIONS, Encounter, NearMissCount, NearMissParameters, Outlook
 from detector.domain.scene import Places, Scene
@@ -41,11 +42,41 @@ def count(film: Film, seconds: float, *classes: ObjectClass) -> NearMissCount:
     return rule.collect()
 
 
-def car(east: float, north: float, velocity: tuple[float, float]) -> Footprint:
-    """Two metres by four, heading as it drives."""
+def car(east: float, north: float, velocity: tuple[float, float], *, track: int = 1) -> RoadUsers:
+    """One of two metres by four, heading as it drives."""
     speed = math.hypot(*velocity) or 1.0
     ahead = (velocity[0] / speed, velocity[1] / speed) if any(velocity) else (0.0, 1.0)
-    return Footprint((east, north), ahead, 2.0, 1.0, velocity)
+    return road_user(track, (east, north), ahead, 2.0, 1.0, velocity)
+
+
+def road_user(
+    track: int,
+    centre: tuple[float, float],
+    ahead: tuple[float, float],
+    half_length: float,
+    half_width: float,
+    velocity: tuple[float, float] = (0.0, 0.0),
+    *,
+    motor: bool = True,
+) -> RoadUsers:
+    return RoadUsers(
+        np.array([track], np.uint64),
+        np.array([motor]),
+        np.array([centre]),
+        np.array([ahead]),
+        np.array([half_length]),
+        np.array([half_width]),
+        np.array([velocity]),
+    )
+
+
+def together(users: list[RoadUsers]) -> RoadUsers:
+    columns = [field.name for field in fields(RoadUsers)]
+    return RoadUsers(*(np.concatenate([getattr(user, column) for user in users]) for column in columns))
+
+
+def time_to_collision(first: RoadUsers, second: RoadUsers) -> float:
+    return float(times_to_collision(first, second)[0])
 
 
 # The measures ---------------------------------------------------------------------------------------------------------
@@ -68,7 +99,7 @@ def car(east: float, north: float, velocity: tuple[float, float]) -> Footprint:
         (car(0, 0, (0, 5)), car(1, 1, (0, 0)), 0.0),
     ],
 )
-def test_time_to_collision_is_that_of_rectangles(first: Footprint, second: Footprint, seconds: float) -> None:
+def test_time_to_collision_is_that_of_rectangles(first: RoadUsers, second: RoadUsers, seconds: float) -> None:
     assert time_to_collision(first, second) == pytest.approx(seconds)
     assert time_to_collision(second, first) == pytest.approx(seconds)
 
@@ -85,20 +116,19 @@ def test_time_to_collision_is_when_they_touch_first(
     seconds = time_to_collision(first, second)
 
     def gap(time: float) -> float:
-        moved = [
-            replace(item, centre=(item.centre[0] + item.velocity[0] * time, item.centre[1] + item.velocity[1] * time))
-            for item in (first, second)
-        ]
-        return max(
-            abs(
-                (moved[1].centre[0] - moved[0].centre[0]) * axis[0]
-                + (moved[1].centre[1] - moved[0].centre[1]) * axis[1]
-            )
-            - first.reach(axis)
-            - second.reach(axis)
-            for ahead in (first.ahead, second.ahead)
+        apart = (second.centre + second.velocity * time - first.centre - first.velocity * time)[0].tolist()
+        gaps: list[float] = [
+            abs(apart[0] * axis[0] + apart[1] * axis[1]) - shadow(first, axis) - shadow(second, axis)
+            for ahead in (first.ahead[0].tolist(), second.ahead[0].tolist())
             for axis in (ahead, (-ahead[1], ahead[0]))
-        )
+        ]
+        return max(gaps)
+
+    def shadow(user: RoadUsers, axis: tuple[float, float]) -> float:
+        """Half of it, on an axis."""
+        east, north = user.ahead[0].tolist()
+        along, across = abs(east * axis[0] + north * axis[1]), abs(east * axis[1] - north * axis[0])
+        return float(user.half_length[0] * along + user.half_width[0] * across)
 
     checked = [index * 0.05 for index in range(100) if index * 0.05 < seconds - 1e-6]
     assert all(gap(time) > -1e-6 for time in checked)
@@ -107,17 +137,18 @@ def test_time_to_collision_is_when_they_touch_first(
 
 
 def test_courses_cross_from_thirty_degrees_on() -> None:
-    def at(degrees: float) -> tuple[float, float]:
-        return math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
+    angles = np.radians([0, 29, 31, 90, 180])
+    courses = np.stack([np.sin(angles), np.cos(angles)], axis=1)
 
-    assert [crossing(at(0), at(angle)) for angle in (0, 29, 31, 90, 180)] == [False, False, True, True, True]
+    assert crossing(np.repeat(courses[:1], 5, axis=0), courses).tolist() == [False, False, True, True, True]
 
 
 def test_post_encroachment_time_is_from_the_one_leaving_to_the_other_coming() -> None:
-    ground = VisitedGround()
-    for tenth in range(41):
-        assert not ground.visit(1, car(0, -10 + tenth * 0.5, (0, 5)), tenth / 10)
-    found = [item for tenth in range(20, 80) for item in ground.visit(2, car(-16 + tenth * 0.4, 0, (4, 0)), tenth / 10)]
+    ground, found = VisitedGround(60.0), []
+    for tenth in range(80):
+        first = [car(0, -10 + tenth * 0.5, (0, 5))] if tenth <= 40 else []
+        second = [car(-16 + tenth * 0.4, 0, (4, 0), track=2)] if tenth >= 20 else []
+        found += ground.visit(together(first + second), tenth / 10)
 
     # The first one's rear leaves the second one's way, at 1 m north, after 2.6 s; its front is at the first one's side
     # after 3.25 s.
@@ -126,12 +157,84 @@ def test_post_encroachment_time_is_from_the_one_leaving_to_the_other_coming() ->
 
 
 def test_the_way_between_two_frames_is_gone_over_too() -> None:
-    ground = VisitedGround()
+    ground = VisitedGround(60.0)
     for second in range(5):
-        ground.visit(1, replace(car(0, -12 + 6 * second, (0, 6)), half_length=0.5, half_width=0.3), float(second))
+        ground.visit(road_user(1, (0, -12 + 6 * second), (0, 1), 0.5, 0.3), float(second))
 
     # Between the places at -6 and 0.
-    assert [item.first for item in ground.visit(2, car(0, -3, (4, 0)), 5.0)] == [1]
+    assert [item.first for item in ground.visit(car(0, -3, (4, 0), track=2), 5.0)] == [1]
+
+
+def test_two_of_whom_none_is_a_motor_vehicle_do_not_meet() -> None:
+    ground = VisitedGround(60.0)
+    ground.visit(road_user(1, (0, 0), (0, 1), 0.9, 0.3, motor=False), 0.0)
+
+    assert not ground.visit(road_user(2, (0, 0), (1, 0), 0.25, 0.25, motor=False), 1.0)
+    assert [item.first for item in ground.visit(road_user(3, (0, 0), (0, 1), 2.2, 0.9), 2.0)] == [2]
+
+
+class GroundOneByOne:
+    """VisitedGround, written for one road user after the other."""
+
+    def __init__(self, memory: float) -> None:
+        self._memory = memory
+        self._visits: dict[tuple[int, int], tuple[int, float, tuple[float, float], bool]] = {}
+        self._centres: dict[int, tuple[float, float]] = {}
+
+    def visit(self, user: RoadUsers, time: float) -> dict[tuple[int, int], float]:
+        track, centre, ahead = int(user.tracks[0]), user.centre[0].tolist(), user.ahead[0].tolist()
+        shortest: dict[tuple[int, int], float] = {}
+        for cell in self._cells(user, self._centres.get(track, centre)):
+            first, when, course, motor = self._visits.get(cell, (track, time, ahead, False))
+            cross = course[0] * ahead[0] + course[1] * ahead[1] < math.cos(math.radians(30))
+            if first != track and cross and (motor or user.motor[0]) and time - when <= self._memory:
+                shortest[first, track] = min(shortest.get((first, track), math.inf), time - when)
+            self._visits[cell] = (track, time, ahead, bool(user.motor[0]))
+        self._centres[track] = centre
+        return shortest
+
+    def _cells(self, user: RoadUsers, before: tuple[float, float]) -> set[tuple[int, int]]:
+        (east, north), (ahead_east, ahead_north) = user.centre[0].tolist(), user.ahead[0].tolist()
+        length, width = float(user.half_length[0]), float(user.half_width[0])
+        gone = max(0.0, (east - before[0]) * ahead_east + (north - before[1]) * ahead_north)
+        return {
+            (
+                math.floor((east + along * ahead_east - across * ahead_north) / 0.5),
+                math.floor((north + along * ahead_north + across * ahead_east) / 0.5),
+            )
+            for along in steps(-length - gone, length)
+            for across in steps(-width, width)
+        }
+
+
+def steps(low: float, high: float) -> list[float]:
+    count = max(1, math.ceil((high - low) / 0.5))
+    return [low + (high - low) * index / count for index in range(count + 1)]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10_000))
+def test_many_on_the_ground_meet_as_they_would_one_by_one(seed: int) -> None:
+    source = np.random.default_rng(seed)
+    ground, one_by_one = VisitedGround(3.0), GroundOneByOne(3.0)
+    # No corner may lie on the edge of a cell, where the last bit decides.
+    centres, turns = source.uniform(-6, 6, (6, 2)), source.uniform(0, 7, 6)
+    sizes, motor = source.uniform(0.26, 2.4, (6, 2)), source.random(6) < 0.5
+    for frame in range(25):
+        time = frame * 0.21
+        turns += source.normal(0, 0.3, 6)
+        ahead = np.stack([np.sin(turns), np.cos(turns)], axis=1)
+        centres = np.clip(centres + ahead * 0.8, -6, 6)
+        users = [
+            road_user(index + 1, tuple(centres[index]), tuple(ahead[index]), *sizes[index], motor=bool(motor[index]))
+            for index in np.flatnonzero(source.random(6) < 0.8).tolist()
+        ]
+        expected: dict[tuple[int, int], float] = {}
+        for user in users:
+            expected |= one_by_one.visit(user, time)
+        found = ground.visit(together(users), time) if users else []
+
+        assert {(item.first, item.second): item.seconds for item in found} == pytest.approx(expected)
 
 
 # The rule -------------------------------------------------------------------------------------------------------------

@@ -6,13 +6,13 @@ import itertools
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from argo.registry.v1 import scene_pb2
 from bench.scripted.traffic import CALIBRATION, HEIGHT, WIDTH, Actor, area, drive, halt
 from detector.domain.detections import ObjectClass
-from detector.domain.lanes import Course, angle_between
-from detector.domain.riders import riders
+from detector.domain.lanes import Course, angles_between
 from detector.domain.rules import ClassFilter, RuleCannotRunError, RuleParameters
 from detector.domain.rules import wrong_way as wrong
 from detector.domain.rules.pedestrian_on_carriageway import PedestrianOnCarriagewayParameters
@@ -114,11 +114,10 @@ def test_the_course_of_a_bend_is_that_of_the_place() -> None:
     # North, then east.
     course = Course(Lane((), area((0, 14), (0, 30), (12, 30))), CALIBRATION)
 
-    assert course.at((1, 20)).along == pytest.approx(6, abs=0.01)
-    assert angle_between(course.at((1, 20)).direction, (0, 1)) == pytest.approx(0, abs=0.01)
-    assert course.at((8, 29)).along == pytest.approx(24, abs=0.01)
-    assert angle_between(course.at((8, 29)).direction, (0, 1)) == pytest.approx(90, abs=0.01)
-    assert course.at((0, 10)).along == pytest.approx(-4, abs=0.01)
+    found = course.at(np.array([(1.0, 20.0), (8.0, 29.0), (0.0, 10.0)]))
+
+    assert found.along == pytest.approx([6, 24, -4], abs=0.01)
+    assert angles_between(found.direction, np.array([(0.0, 1.0)] * 3)) == pytest.approx([0, 90, 0], abs=0.01)
 
 
 def test_a_course_at_the_horizon_cannot_run() -> None:
@@ -195,8 +194,12 @@ def test_riders_and_drivers_are_told_from_pedestrians() -> None:
     driver = box(430, 310, 470, 350, 5, ObjectClass.PERSON)
     before_the_car = box(500, 280, 550, 425, 6, ObjectClass.PERSON)
 
-    assert riders((bicycle, cyclist, beside, car, driver, before_the_car)) == {2, 5}
-    assert riders((cyclist, driver)) == frozenset()
+    def carried(*present: Presence) -> set[int]:
+        scene = Scene(0.0, WIDTH, HEIGHT, present)
+        return {item.track for item in scene.those(scene.riders)}
+
+    assert carried(bicycle, cyclist, beside, car, driver, before_the_car) == {2, 5}
+    assert carried(cyclist, driver) == carried() == set()
 
 
 @pytest.mark.parametrize("missed_bicycle", [0.0, 0.5])
