@@ -93,7 +93,8 @@ class Redactor:
         Args:
             frame: the picture; its capture time is the only clock.
             verdict: what the detector said of it. One for another frame, or one with boxes that are none, counts as
-            none, and so does that of a detector that is not believed (`Credibility`).
+                none, and so does that of a detector that guesses (`Credibility`). That of one that does not see what
+                moves (`Sight`) is masked and teaches nothing.
         """
         if self._withheld:
             return MaskedFrame.blank(frame.sequence, frame.captured, frame.planes.size)
@@ -111,7 +112,7 @@ class Redactor:
         unexplained = shapes if occupancy is None else opened(shapes & ~occupancy.explained, LEAST_UNEXPLAINED)
         is_settled = state is State.SETTLED
         if is_settled and occupancy and not self._sight.update(shapes, unexplained, occupancy, frame.captured):
-            bound, occupancy, unexplained = None, None, shapes
+            occupancy, unexplained = None, shapes
         if is_settled or state is State.LOST:
             plate.observe(live, frame.captured, motion, occupancy)
         hidden = shapes | grown(unexplained, UNEXPLAINED_GROWTH)
