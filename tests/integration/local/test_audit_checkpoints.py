@@ -35,11 +35,11 @@ REWRITE = (
 
 
 class Kept:
-    """The service's side: its log, its key, its folder of checkpoints; and a clock."""
+    """The service's side: its log, its key, where its checkpoints are; and a clock."""
 
-    def __init__(self, log: AuditLog, folder: Path, key: Ed25519PrivateKey) -> None:
+    def __init__(self, log: AuditLog, url: str, key: Ed25519PrivateKey) -> None:
         self.log, self.signer, self.now = log, Signer(key), NOW
-        self.store = CheckpointStore(open_store(folder.as_uri()), key.public_key())
+        self.store = CheckpointStore(open_store(url), key.public_key())
         self.registry = prometheus_client.CollectorRegistry()
         self.anchorage = self.restarted(self.registry)
 
@@ -74,7 +74,7 @@ async def log_of(server: EmbeddedPostgres) -> AsyncIterator[AuditLog]:
 @pytest.fixture
 async def kept(postgres: EmbeddedPostgres, tmp_path: Path, key: Ed25519PrivateKey) -> AsyncIterator[Kept]:
     async with log_of(postgres) as log:
-        yield Kept(log, tmp_path / "checkpoints", key)
+        yield Kept(log, (tmp_path / "checkpoints").as_uri(), key)
 
 
 async def test_a_checkpoint_is_taken_when_the_log_has_grown_and_only_then(kept: Kept) -> None:

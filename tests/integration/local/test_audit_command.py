@@ -24,12 +24,12 @@ SCHEMAS = ("registry", "anonymizer", "alerting")
 ENTRY = AuditEntry(Act.DISCLOSURE, "operator/mrossi", "rapina in via Po", "alerts/a1", "authority/questura")
 
 
-async def argo(*arguments: str, dsn: str | None = None) -> tuple[int, str]:
-    """Exit status and all output."""
+async def argo(*arguments: str, dsn: str | None = None, **more: str) -> tuple[int, str]:
+    """Exit status and all output; with more variables in its environment."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{ROOT}:{ROOT / 'protos' / 'gen'}", "COLUMNS": "200"}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "mesh.local.cli", "audit", *arguments,
-        env=environment | ({"ARGO_POSTGRES_DSN": dsn} if dsn else {}),
+        env=environment | more | ({"ARGO_POSTGRES_DSN": dsn} if dsn else {}),
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     output, _ = await process.communicate()
