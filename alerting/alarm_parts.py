@@ -37,7 +37,7 @@ from argo.alerting.v1 import (
     dispatch_service_pb2_grpc,
     shift_service_pb2_grpc,
 )
-from mesh.rpc.server import GrpcServer
+from mesh.rpc.server import Registrar
 
 _LEASE_MARGIN_SECONDS = 10.0
 
@@ -99,7 +99,7 @@ class AlarmParts:
         route = Round(self.webhooks, client, cap)
         return Postman(DispatchStore(self._database), self._records, route, self._metrics.alarm, timing)
 
-    def register(self, server: GrpcServer) -> None:
+    def register(self, server: Registrar) -> None:
         """Adds the servicers to a server."""
         server.add(
             alert_service_pb2_grpc.add_AlertServiceServicer_to_server,

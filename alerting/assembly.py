@@ -31,7 +31,7 @@ from mesh.audit import AuditLog
 from mesh.audit.anchorage import signer_of
 from mesh.audit.service import AuditServicer
 from mesh.postgres import Pool
-from mesh.rpc.server import GrpcServer
+from mesh.rpc.server import Registrar
 
 
 def utc_now() -> datetime:
@@ -76,7 +76,7 @@ class Parts:
             ErasureStore(database), observations, hold_watch, self.alarms.store, self.records, metrics, utc_now
         )
 
-    def register(self, server: GrpcServer) -> None:
+    def register(self, server: Registrar) -> None:
         """Adds the servicers to a server."""
         self.alarms.register(server)
         server.add(

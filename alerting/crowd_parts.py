@@ -15,7 +15,7 @@ from alerting.signals import ChangeSignal
 from alerting.store.crowd_events import CrowdEventStore
 from alerting.store.database import Database
 from argo.alerting.v1 import crowd_event_service_pb2_grpc
-from mesh.rpc.server import GrpcServer
+from mesh.rpc.server import Registrar
 
 
 class CrowdParts:
@@ -35,7 +35,7 @@ class CrowdParts:
         self.watch = CrowdWatch(store, tell, relative_error=settings.flow_relative_error, clock=clock)
         self.desk = CrowdDesk(store, records, signal, bookmark_seconds=settings.bookmark_seconds, clock=clock)
 
-    def register(self, server: GrpcServer, metrics: Metrics) -> None:
+    def register(self, server: Registrar, metrics: Metrics) -> None:
         """Adds the servicer to a server."""
         server.add(
             crowd_event_service_pb2_grpc.add_CrowdEventServiceServicer_to_server,

@@ -26,7 +26,7 @@ from alerting.store.flows import FlowStore
 from alerting.store.open_flows import OpenFlowStore
 from argo.alerting.v1 import flow_service_pb2_grpc
 from mesh.bus import Bus
-from mesh.rpc.server import GrpcServer
+from mesh.rpc.server import Registrar
 
 
 class FlowParts:
@@ -77,7 +77,7 @@ class FlowParts:
             "flow-release": self.release.run(lambda: bus.connected),
         }
 
-    def register(self, server: GrpcServer) -> None:
+    def register(self, server: Registrar) -> None:
         """Adds the servicers to a server."""
         server.add(
             flow_service_pb2_grpc.add_FlowServiceServicer_to_server,

@@ -15,7 +15,7 @@ from alerting.store.approvals import ApprovalStore, BreakGlassStore
 from alerting.store.database import Database
 from argo.alerting.v1 import approval_service_pb2_grpc, break_glass_service_pb2_grpc
 from mesh.access import matrix
-from mesh.rpc.server import GrpcServer
+from mesh.rpc.server import Registrar
 
 
 class Oversight:
@@ -31,7 +31,7 @@ class Oversight:
         self.break_glass = BreakGlassDesk(BreakGlassStore(database), records, metrics, matrix(), clock)
         self._clock = clock
 
-    def register(self, server: GrpcServer) -> None:
+    def register(self, server: Registrar) -> None:
         """Adds the servicers, and lets broken glass count at every method that the matrix opens to it."""
         server.add(
             approval_service_pb2_grpc.add_ApprovalServiceServicer_to_server,

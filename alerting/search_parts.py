@@ -19,7 +19,7 @@ from alerting.store.database import Database
 from alerting.store.searches import SearchStore
 from argo.alerting.v1 import search_service_pb2_grpc
 from mesh.errors import Unavailable
-from mesh.rpc.server import GrpcServer
+from mesh.rpc.server import Registrar
 
 _FRESH: Final = timedelta(minutes=1)
 """Sites do not move; optics do so by decision of a committee."""
@@ -73,7 +73,7 @@ class SearchParts:
         sources = Sources(SearchStore(database), CoverageStore(database), keeper.atlas, approvals)
         self.desk = SearchDesk(sources, records, rules, metrics, clock)
 
-    def register(self, server: GrpcServer) -> None:
+    def register(self, server: Registrar) -> None:
         """Adds the servicer to a server."""
         server.add(
             search_service_pb2_grpc.add_SearchServiceServicer_to_server,

@@ -9,6 +9,7 @@ from alerting.assembly import Parts
 from alerting.clients import LiveViewClient
 from alerting.console.api import Api
 from alerting.console.board import Board
+from alerting.console.bridge import Bridge
 from alerting.console.duty import DutyApi
 from alerting.console.gate import Believed, Gate, response_headers
 from alerting.console.pages import Pages
@@ -60,6 +61,7 @@ def console(
         application.add_routes([web.get(SIGN_IN, way.begin), web.get(SIGNED_IN, way.finish)])
     if settings.open_flows:
         application.add_routes(open_routes(parts.flows.export))
+    application.add_routes(Bridge(parts, clock).routes())
     if sessions is not None:
         api = Api(parts.desk, board, live_view, parts.records, sessions, authorities=settings.authorities, clock=clock)
         application.add_routes([*_api_routes(api), *DutyApi(parts.alarms.duty, parts.alarms.quality).routes()])

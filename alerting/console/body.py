@@ -17,7 +17,7 @@ async def read_body(request: web.Request) -> dict[str, Any]:
     """
     try:
         body = await request.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         raise invalid("body", "must be JSON") from None
     if not isinstance(body, dict):
         raise invalid("body", "must be a JSON object")

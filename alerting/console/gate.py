@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import structlog
 from aiohttp import web
 
-from alerting.console.routes import ROUTES, SIGNED_IN
+from alerting.console.routes import SIGNED_IN, row_of
 from alerting.console.sessions import Session, Sessions
 from mesh.access import matrix
 from mesh.access.admission import RightsTaken, admit
@@ -164,10 +164,9 @@ class Gate:
         if route in SIGNED_IN:
             acting = caller.identities[0]
         else:
-            # A route that is in neither table is a method without a row: refused.
-            method = ROUTES.get(route, f"{route[0]} {route[1]}")
+            method, through = row_of(*route)
             try:
-                acting, caller = await admit(matrix(), caller, method, self._believed.rights_taken, through=True)
+                acting, caller = await admit(matrix(), caller, method, self._believed.rights_taken, through=through)
             except PermissionDenied as error:
                 log.warning("access.refused", method=method, reason=error.reason)
                 raise
@@ -216,4 +215,6 @@ class Gate:
 
 def describe_error(error: ArgoError) -> dict[str, object]:
     """An error as the page gets it."""
-    return {"error": {"code": error.code, "reason": error.reason, "message": error.message}}
+    wrong = [{"field": one.field, "description": one.description} for one in error.violations]
+    said = {"code": error.code, "reason": error.reason, "message": error.message}
+    return {"error": said | ({"violations": wrong} if wrong else {})}

@@ -15,6 +15,10 @@ DUTY_ACTS: Final = ("open", "join", "hand-over", "close")
 """What the page does with a shift."""
 
 
+API: Final = "/api"
+"""Below it a method of alerting's contracts, ``/{package.Service}/{Method}``; see ``alerting.console.bridge``."""
+
+
 def _camel(act: str) -> str:
     return "".join(word.capitalize() for word in act.split("-"))
 
@@ -33,3 +37,14 @@ ROUTES: Mapping[tuple[str, str], str] = MappingProxyType(
 
 SIGNED_IN: Final = frozenset({("GET", "/"), ("GET", "/api/session"), ("POST", "/api/logout")})
 """Routes that tell nobody anything but who it is itself: whoever is signed in may."""
+
+
+def row_of(http_method: str, path: str) -> tuple[str, bool]:
+    """The method whose row stands before a route, and whether alerting calls it, or does the same, for the person.
+
+    A route that is of no method has no row: it is refused.
+    """
+    bridged = path.removeprefix(API)
+    if http_method == "POST" and bridged.startswith("/argo."):
+        return bridged, False
+    return ROUTES.get((http_method, path), f"{http_method} {path}"), True

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from mesh.audit.log import AuditLog
-    from mesh.rpc.server import GrpcServer
+    from mesh.rpc.server import Registrar
     from mesh.signing import Signer
 
 SERVICE: Final = "argo.alerting.v1.AuditService"
@@ -64,7 +64,7 @@ class AuditServicer:
         self._signer = signer
         self._clock = clock
 
-    def register(self, add_to_server: Callable[[Any, Any], None], server: GrpcServer) -> None:
+    def register(self, add_to_server: Callable[[Any, Any], None], server: Registrar) -> None:
         """Adds it to a server by the generated function."""
         server.add(add_to_server, self, SERVICE)
 

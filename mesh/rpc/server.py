@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import grpc
 import structlog
@@ -46,6 +46,18 @@ _OPTIONS = (
     ("grpc.keepalive_permit_without_calls", 1),
 )
 _REFLECTION = "grpc.reflection.v1alpha.ServerReflection"
+
+
+class Registrar(Protocol):
+    """What a service adds its servicers to: a ``GrpcServer``, or whoever serves them in another way."""
+
+    def add(self, add_to_server: Callable[[Any, grpc.aio.Server], None], servicer: object, full_name: str) -> None:
+        """See ``GrpcServer.add``."""
+        ...
+
+    def let_break_glass(self, rights_taken: RightsTaken) -> None:
+        """See ``GrpcServer.let_break_glass``."""
+        ...
 
 
 class GrpcServer:
