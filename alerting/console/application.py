@@ -40,11 +40,8 @@ def console(
     client = _client(settings)
     elsewhere = SIGN_IN if client is not None else None
     pages = Pages(sessions, parts.sign_ins, clock, secure=secure, elsewhere=elsewhere)
-    believed = Believed(
-        Identity(settings.trust_domain, "service/alerting"),
-        token_verifier(settings),
-        parts.oversight.break_glass.rights_taken,
-    )
+    console_itself = Identity(settings.trust_domain, "service/alerting")
+    believed = Believed(console_itself, token_verifier(settings), parts.oversight.break_glass.rights_taken)
     headers = response_headers(settings.whep_origins)
     gate = Gate(sessions, headers, pages.refuse, clock, believed=believed, secure=secure)
     application = web.Application(middlewares=[gate.answer_errors, gate.admit], client_max_size=_MAXIMUM_BODY_BYTES)
