@@ -146,8 +146,10 @@ class DecodePipeline:
         if not self._effort.wants(key=unit.key, reference=unit.reference, now=unit.arrival):
             self._listener.on_skipped(1)
             return
-        self._tell(self._line.put(unit, self._clock()))
-        self._begin_turn()
+        if dropped := self._line.put(unit, self._clock()):
+            self._tell(dropped)
+        if not self._at_work:
+            self._begin_turn()
 
     async def run(self) -> None:
         """Decode until cancelled.
@@ -169,7 +171,8 @@ class DecodePipeline:
             return
         self._effort.want(self._views.rate)
         units, dropped = self._line.take(UNITS_A_TURN, self._clock())
-        self._tell(dropped)
+        if dropped:
+            self._tell(dropped)
         if units:
             self._at_work = True
             self._pool.submit(self._turn, deque(units), self._over)
@@ -192,21 +195,21 @@ class DecodePipeline:
             self._take_outcome(left, outcome)
         except Exception as error:  # noqa: BLE001  # raised again where the session waits
             self._over.set_exception(error)
-        else:
-            self._begin_turn()
 
     def _take_outcome(self, left: deque[CodedPicture], outcome: Outcome | Exception) -> None:
         if isinstance(outcome, Exception):
             raise outcome
-        deliver(outcome, self._listener)
         self._line.put_back(left)
         fruitless = self._decoding.fruitless
         if fruitless > MAX_FRUITLESS_UNITS or self._decoding.fruitless_keys > MAX_FRUITLESS_KEYS:
+            deliver(outcome, self._listener)
             raise SourceError(Reason.DECODE_ERRORS, f"{fruitless} coded pictures in a row do not decode")
+        # The thread goes on while the loop hands over what it made.
+        self._begin_turn()
+        deliver(outcome, self._listener)
 
     def _tell(self, dropped: int) -> None:
-        if dropped:
-            self._listener.on_dropped("decoder_behind", dropped)
+        self._listener.on_dropped("decoder_behind", dropped)
 
 
 def now() -> tuple[float, float]:

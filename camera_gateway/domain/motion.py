@@ -40,7 +40,7 @@ LEARN_SECONDS: Final = 1.0
 """Between two pictures from which is learned, on average."""
 LONGEST_LEARNING: Final = 2.0
 """Seconds since the last time for which one picture stands at most."""
-LOOK_AGAIN: Final = 0.6
+LOOK_AGAIN: Final = 0.75
 """Share of the time for which a scene counts as moving after which is looked again, on average: see `_wait`."""
 LARGEST_STEP: Final = 30.0
 """Difference to the background that is learned as such at most: whoever happens to stand in one of the pictures from
@@ -89,7 +89,8 @@ class _Scene:
         usual = cv2.min(change, known, dst=change)
         cv2.accumulateWeighted(usual, self._noise, 1.0 - math.exp(-elapsed / NOISE_SECONDS))
         cv2.threshold(self._noise, LARGEST_NOISE, 0.0, cv2.THRESH_TRUNC, dst=self._noise)
-        step = np.clip(difference, -LARGEST_STEP, LARGEST_STEP, out=difference)
+        cv2.threshold(difference, LARGEST_STEP, 0.0, cv2.THRESH_TRUNC, dst=difference)
+        step: Any = cv2.max(difference, _scalar(-LARGEST_STEP), dst=difference)
         share = 1.0 - math.exp(-min(elapsed, LONGEST_LEARNING) / BACKGROUND_SECONDS)
         cv2.scaleAdd(step, share, self._background, dst=self._background)
         self._set_bounds()
@@ -188,9 +189,9 @@ class MotionGate:
         return bool(cv2.minMaxLoc(together)[0] < self._calm)
 
     def _wait(self, seconds: float) -> float:
-        """Half to one and a half of ``seconds``: at even distances a tree would always be met at the same place."""
+        """Two to four thirds of ``seconds``: at even distances a tree would always be met at the same place."""
         self._waits += 1
-        return seconds * (0.5 + self._waits * GOLDEN_RATIO % 1.0)
+        return seconds * (2.0 + 2.0 * (self._waits * GOLDEN_RATIO % 1.0)) / 3.0
 
 
 def watched_cells(ignored: Iterable[Sequence[tuple[float, float]]]) -> Cells | None:

@@ -146,6 +146,9 @@ class _Watch:
 
     def look(self, *, seen: bool, interrupted: bool, now: float) -> Change | None:
         """Whether the mode came or went."""
+        if not seen and self.state is State.ABSENT:
+            # As nearly always: the table changes nothing, whatever came between.
+            return None
         before = self.state in TOLD
         if interrupted:
             self._apply(Event.INTERRUPTED, now)
