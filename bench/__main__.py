@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -54,6 +55,13 @@ PARTS: Mapping[str, Callable[[Path, float | None], list[Result]]] = {
 """By name: measures a video, in real time for so many seconds; None: for the part's own time."""
 
 
+def end_in_order() -> None:
+    """SIGTERM ends a measurement as SIGINT does: its context managers stop the processes and remove what they left."""
+    # A shell that starts it in the background has SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: signal.raise_signal(signal.SIGINT))
+
+
 def main() -> int:
     """Runs what is asked for; the exit status is 1 when a figure misses its bound."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
@@ -66,9 +74,14 @@ def main() -> int:
     )
     parser.add_argument("--only", choices=sorted(PARTS), help="one part alone")
     arguments = parser.parse_args()
+    end_in_order()
     video = (arguments.video or ensure_sample()).resolve()
     chosen = [arguments.only] if arguments.only else list(PARTS)
-    results = [result for part in chosen for result in PARTS[part](video, arguments.seconds)]
+    try:
+        results = [result for part in chosen for result in PARTS[part](video, arguments.seconds)]
+    except KeyboardInterrupt:
+        print("bench: stopped", file=sys.stderr)
+        return 128 + signal.SIGINT
     _print(results, video)
     return 0 if all(result.holds is not False for result in results) else 1
 

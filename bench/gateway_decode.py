@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import itertools
 import statistics
@@ -74,6 +75,7 @@ def measure(film: Path, optics: Sequence[int] = OPTICS, rounds: int = ROUNDS) ->
     # As the service does it.
     av.logging.set_level(None)
     cv2.setNumThreads(1)
+    gc.freeze()
     units = units_of(film)
     return asyncio.run(_compare_all(units, optics, rounds))
 

@@ -1,8 +1,8 @@
 """A real gateway process among real neighbours: registry, NATS, PostgreSQL, and cameras that are simulated.
 
 The detector and the anonymizer are small servers in this process, over mutual TLS like the real ones: they take each
-frame apart as far as its message, note when it came, and answer that it was not analysed and is masked whole. What they
-would do with its pixels is none of the gateway's cost.
+frame apart as far as its message, note when it came, and answer that nobody is on it and that it is masked whole. What
+they would do with its pixels is none of the gateway's cost.
 """
 
 from __future__ import annotations
@@ -89,9 +89,8 @@ class _Detector(detection_service_pb2_grpc.DetectionServiceServicer):
                 optic = request.configuration.optic
                 continue
             self._arrivals.add(optic, request.frame)
-            yield detection.Verdict(
-                sequence=request.frame.sequence, outcome=detection.Verdict.OUTCOME_NOT_ANALYSED_OVERLOAD
-            )
+            # Anything else than this tells the gateway to send less.
+            yield detection.Verdict(sequence=request.frame.sequence, outcome=detection.Verdict.OUTCOME_ANALYSED)
 
 
 class _Anonymizer(redaction_service_pb2_grpc.RedactionServiceServicer):
@@ -100,7 +99,7 @@ class _Anonymizer(redaction_service_pb2_grpc.RedactionServiceServicer):
             if request.WhichOneof("message") == "frame":
                 yield redaction.RedactResponse(
                     sequence=request.frame.frame.sequence,
-                    basis=redaction.RedactResponse.BASIS_UNVERDICTED,
+                    basis=redaction.RedactResponse.BASIS_VERDICT,
                     masked_fraction=1.0,
                 )
 

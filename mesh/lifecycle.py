@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -113,6 +114,8 @@ class Application(Generic[S]):
                 if await self._compose(compose):
                     await self.grpc.start()
                     await self.grpc.serving()
+                    # What was loaded until now stays: the collector would walk it again and again, all threads waiting.
+                    gc.freeze()
                     self._ready = True
                     log.info(
                         "service.ready",

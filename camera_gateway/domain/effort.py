@@ -13,12 +13,38 @@ WINDOW: Final = 10.0
 """Seconds over which the camera's rates are measured."""
 
 
+ALMOST: Final = 0.95
+"""Share of the wanted rate that is as good as all of it: pictures come a little early and late."""
+
+
 class Level(enum.Enum):
     """What is decoded."""
 
     ALL = "all"
     REFERENCES = "references"
     KEYS = "keys"
+
+
+class _Frequency:
+    """How often something comes, by the time between the first and the last: a count alone errs by one."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._first = self._last = 0.0
+
+    def add(self, now: float) -> None:
+        """It came at ``now``."""
+        if not self._count:
+            self._first = now
+        self._count += 1
+        self._last = now
+
+    def per_second(self, elapsed: float) -> float:
+        """Over ``elapsed`` seconds; what came in a burst and no more is not taken for a rate."""
+        between = self._last - self._first
+        if between <= 0.0:
+            return self._count / elapsed
+        return min((self._count - 1) / between, (self._count + 1) / elapsed)
 
 
 class DecodeEffort:
@@ -31,7 +57,7 @@ class DecodeEffort:
     def __init__(self, rate: float) -> None:
         self._rate = rate
         self._began: float | None = None
-        self._keys = self._references = 0
+        self._keys, self._references = _Frequency(), _Frequency()
         self._rates = (0.0, 0.0)
         self._until_key = False
         self._due = float("-inf")
@@ -69,20 +95,21 @@ class DecodeEffort:
     def _count(self, now: float, *, key: bool, reference: bool) -> None:
         if self._began is None:
             self._began = now
-        elapsed = now - self._began
-        if elapsed >= WINDOW:
-            self._rates = self._keys / elapsed, self._references / elapsed
-            self._began, self._keys, self._references = now, 0, 0
+        elif (elapsed := now - self._began) >= WINDOW:
+            self._rates = self._keys.per_second(elapsed), self._references.per_second(elapsed)
+            self._began, self._keys, self._references = now, _Frequency(), _Frequency()
             self._choose()
-        self._keys += key
-        self._references += reference or key
+        if key:
+            self._keys.add(now)
+        if reference or key:
+            self._references.add(now)
 
     def _choose(self) -> None:
         keys, references = self._rates
-        before = self.level
-        if keys >= self._rate:
+        before, enough = self.level, ALMOST * self._rate
+        if keys >= enough:
             self.level = Level.KEYS
-        elif references >= self._rate:
+        elif references >= enough:
             self.level = Level.REFERENCES
         else:
             self.level = Level.ALL

@@ -339,9 +339,18 @@ def _likeness(edges: _Plane, usual: _Plane) -> float:
         return 1.0
     strength = np.sqrt(np.maximum(now_squared - now * now, 0.0))
     correlations = (both - now * before) / np.maximum(strength * weight, 1e-6)
-    order = np.argsort(correlations)
-    reached = np.cumsum(weight[order])
-    return float(correlations[order][np.searchsorted(reached, reached[-1] / 2)])
+    return _weighted_median(correlations.tolist(), weight.tolist())
+
+
+def _weighted_median(values: list[float], weights: list[float]) -> float:
+    """The smallest value that, together with those below it, has half of the weight."""
+    half, reached = sum(weights) / 2, 0.0
+    ordered = sorted(zip(values, weights, strict=True))
+    for value, weight in ordered:
+        reached += weight
+        if reached >= half:
+            return value
+    return ordered[-1][0]
 
 
 def _block_means(plane: Any) -> _Plane:

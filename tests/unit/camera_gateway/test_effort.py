@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,6 +40,27 @@ def test_no_more_is_decoded_than_is_wanted(rate: float, level: Level, kinds: set
     assert effort.level is level
     assert set(decoded[1:]) == kinds
     assert len(decoded) >= rate * 20
+
+
+@pytest.mark.parametrize("start", [0.0, 0.7, 1.9])
+def test_key_pictures_every_two_seconds_suffice_for_a_heartbeat_of_two_seconds(start: float) -> None:
+    effort, chance = DecodeEffort(0.5), Random(1)
+    levels = set()
+    for number in range(3000):
+        now = start + number / 25 + chance.uniform(-0.02, 0.02)
+        effort.wants(key=number % 50 == 49, reference=True, now=now)
+        if number > 12 * 25:
+            levels.add(effort.level)
+
+    assert levels == {Level.KEYS}
+
+
+def test_a_burst_is_not_taken_for_a_rate() -> None:
+    effort = DecodeEffort(0.5)
+    for number in range(600):
+        effort.wants(key=number in (10, 11), reference=True, now=number / 10)
+
+    assert effort.level is Level.REFERENCES
 
 
 def test_nothing_is_left_out_before_the_camera_is_known() -> None:
