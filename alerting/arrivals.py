@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from alerting.domain.search.features import Features, PathPoint, describe
 from alerting.domain.tokens import invalid
 from argo.detector.v1 import bus_pb2
 from argo.type.v1 import object_class_pb2 as classes
+from mesh.errors import InvalidArgument
 
 VEHICLES: Final = frozenset(
     {
@@ -26,18 +28,27 @@ VEHICLES: Final = frozenset(
 _MOST_PLACES: Final = 64
 
 
-def observations(batch: bus_pb2.ObservationBatch, received: datetime) -> list[Observation]:
+def observations(
+    batch: bus_pb2.ObservationBatch, received: datetime, reject: Callable[[InvalidArgument], None]
+) -> list[Observation]:
     """The observations of a batch.
 
     Args:
         batch: from the bus.
         received: when the bus took it, in UTC; the same whenever it is delivered again.
+        reject: is told of each that has no valid times; it is left out, and the rest need not suffer.
 
     Raises:
-        InvalidArgument: one has no valid names or times.
+        InvalidArgument: the batch itself has no valid names.
     """
     optic, site = contracts.optic_name(batch.optic), contracts.site_name(batch.site)
-    return [_observation(item, optic, site, received) for item in batch.observations]
+    found = []
+    for item in batch.observations:
+        try:
+            found.append(_observation(item, optic, site, received))
+        except InvalidArgument as error:
+            reject(error)
+    return found
 
 
 def _observation(item: bus_pb2.Observation, optic: str, site: str, received: datetime) -> Observation:

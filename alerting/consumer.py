@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from functools import partial
 
 import structlog
 
@@ -101,7 +102,7 @@ class Consumers:
         """
         self._note("ARGO_OBSERVATIONS", "observations", batch.optic, batch.dropped, delivery)
         try:
-            observations = arrivals.observations(batch, delivery.published)
+            observations = arrivals.observations(batch, delivery.published, partial(self._reject, "observations"))
         except InvalidArgument as error:
             self._reject("observations", error)
             return

@@ -28,7 +28,6 @@ from argo.type.v1 import geometry_pb2, object_class_pb2
 
 _LONGEST: Final = timedelta(days=7)
 _MOST_TOLERANCE: Final = timedelta(days=1)
-_LONGEST_STAY: Final = timedelta(days=7)
 _MOST_NAMES: Final = 100
 _MOST_COUNT: Final = 100
 _LARGEST_RADIUS: Final = 20_000.0

@@ -100,11 +100,6 @@ TRANSITIONS: Mapping[tuple[State, Act], State] = MappingProxyType(
 )
 """Every allowed step. Whatever is not here is refused."""
 
-OPERATORS_ACTS = frozenset(
-    {Act.ACKNOWLEDGE, Act.VERIFY, Act.DISPATCH, Act.CLOSE, Act.SHELVE, Act.UNSHELVE, Act.HAND_OVER}
-)
-"""What people of the control room do; the rest is done by time, by events and by the authorities."""
-
 
 @dataclass(frozen=True)
 class Transition:

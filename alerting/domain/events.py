@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from alerting.domain.alerts import ALERTING, Act, Alert, Priority, State, Transition
 from alerting.domain.summary import Explanation, summarise
@@ -60,29 +59,6 @@ def raise_alert(event: RuleEvent, now: datetime) -> Alert:
         topic=event.explanation.topic,
         incident=f"a-{event.event_id}",
     )
-
-
-def find_group(open_alerts: Iterable[Alert], event: RuleEvent, window: timedelta) -> Alert | None:
-    """The alert that an event belongs to: same rule, same place, not closed, and close in time.
-
-    Args:
-        open_alerts: candidates; others than of the event's rule and place are passed over.
-        event: the event.
-        window: an event belongs to an alert when its capture lies at most this far from the alert's span of captures,
-            on either side, since events of one optic can arrive out of order.
-
-    Returns:
-        The candidate that was active last, or none.
-    """
-    rule, place = event.explanation.rule, event.explanation.place
-    candidates = [
-        alert
-        for alert in open_alerts
-        if alert.state is not State.CLOSED
-        and (alert.rule, alert.place) == (rule, place)
-        and alert.capture_time - window <= event.capture_time <= alert.last_capture_time + window
-    ]
-    return max(candidates, key=lambda alert: alert.last_capture_time, default=None)
 
 
 def join(alert: Alert, event: RuleEvent, now: datetime) -> Alert:

@@ -15,7 +15,6 @@ from mesh.identity import current_identity
 
 _NAME: Final = re.compile(r"breakGlassCases/([a-z][a-z0-9-]{0,62})")
 _JUSTIFIED: Final = v1.ReviewBreakGlassRequest.VERDICT_JUSTIFIED
-_UNJUSTIFIED: Final = v1.ReviewBreakGlassRequest.VERDICT_UNJUSTIFIED
 
 
 class BreakGlassServicer(v1_grpc.BreakGlassServiceServicer):

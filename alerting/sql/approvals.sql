@@ -25,9 +25,6 @@ ON CONFLICT (approval_id) DO UPDATE SET
     state = excluded.state, decider = excluded.decider, decision_reason = excluded.decision_reason,
     decide_time = excluded.decide_time, expire_time = excluded.expire_time
 
--- name: get_break_glass_case
-SELECT * FROM break_glass_cases WHERE case_id = $1
-
 -- name: lock_break_glass_case
 SELECT * FROM break_glass_cases WHERE case_id = $1 FOR UPDATE
 

@@ -40,13 +40,9 @@ ON CONFLICT (observer, start_time, track) DO UPDATE SET
 WHERE running_observations.end_time <= excluded.end_time
 
 -- name: end_running
--- Those of the tracks $1 that are among the ended ones now. The numbers alone would do but for chance, and are a third of the keys.
-DELETE FROM running_observations AS running
-WHERE running.track = ANY ($1::bigint[]) AND (
-    -- Not EXISTS, which could become a join with all that has ended.
-    SELECT true FROM observation_days AS ended
-    WHERE ended.observer = running.observer AND ended.start_time = running.start_time AND ended.track = running.track
-)
+-- The tracks $2 of the observers $1: a number is of one track of its optic, so that their times need not come along.
+DELETE FROM running_observations AS running USING unnest($1::integer[], $2::bigint[]) AS ended (observer, track)
+WHERE running.observer = ended.observer AND running.track = ended.track
 
 -- name: take_silent
 -- Tracks of which nothing was heard since $1: their stream broke off. They are kept with the finished ones; what has expired at $3

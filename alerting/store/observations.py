@@ -27,6 +27,7 @@ _COPIED: Final = 64
 _SETTLED: Final = 1000
 
 _TRACK: Final = COLUMNS.index("track")
+_OBSERVER: Final = COLUMNS.index("observer")
 
 Key = tuple[str, str]
 Row = tuple[Any, ...]
@@ -101,7 +102,8 @@ class ObservationStore:
         async with self._database.transaction() as connection:
             if ended:
                 await write_ended(connection, ended)
-                await connection.execute(QUERIES["end_running"], [row[_TRACK] for row in ended])
+                tracks = [row[_OBSERVER] for row in ended], [row[_TRACK] for row in ended]
+                await connection.execute(QUERIES["end_running"], *tracks)
             if running:
                 await connection.executemany(QUERIES["upsert_running"], running)
 

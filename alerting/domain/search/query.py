@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
-
-LOOK_BACK: Final = timedelta(minutes=10)
-"""Tracks that are longer than this are indexed apart."""
 
 
 @dataclass(frozen=True)

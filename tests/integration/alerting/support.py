@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import prometheus_client
 import pydantic
@@ -31,6 +31,7 @@ from argo.type.v1 import media_pb2, object_class_pb2
 from mesh.authority import CertificateAuthority
 from mesh.bus import Delivery
 from mesh.embedded import EmbeddedPostgres
+from mesh.errors import InvalidArgument
 from mesh.postgres import Pool, open_pool
 from mesh.testing import settings_of
 
@@ -112,6 +113,11 @@ def settings(authority: CertificateAuthority, **values: Any) -> AlertingSettings
         "alarm_budget": 1000,
     }
     return settings_of(authority, "service/alerting", AlertingSettings, **{**defaults, **values})
+
+
+def refuse(error: InvalidArgument) -> NoReturn:
+    """Makes whatever is left out an error."""
+    raise error
 
 
 async def nothing_held() -> list[HeldInterval]:

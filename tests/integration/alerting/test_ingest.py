@@ -94,6 +94,21 @@ async def test_a_growing_track_is_one_row_and_never_goes_back(parts: Parts, pool
     assert row["finished"]
 
 
+async def test_an_observation_that_is_not_valid_leaves_the_others_of_its_message(parts: Parts, pool: Pool) -> None:
+    start = datetime.now(UTC) - timedelta(minutes=1)
+    message = bus_pb2.ObservationBatch(optic=OPTIC, site="sites/alimonda")
+    for track, begun in ((1, start), (2, start + timedelta(days=3)), (3, start)):
+        item = message.observations.add(track=track, finished=True)
+        item.start_time.FromDatetime(begun)
+        item.end_time.FromDatetime(begun)
+    message.observations.add(track=4, finished=True)
+
+    await parts.consumers.take_observations(message, delivery())
+
+    assert [row["track"] for row in await pool.fetch("SELECT track FROM observation_days ORDER BY track")] == [1, 3]
+    assert parts.metrics.rejected.labels("observations")._value.get() == 2
+
+
 async def test_the_ledger_sums_reports_once_and_joins_their_gaps(parts: Parts) -> None:
     start = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=1)
     for index in range(3):

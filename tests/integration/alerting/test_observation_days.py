@@ -48,7 +48,7 @@ async def write(
     store: ObservationStore, tracks: Iterable[bus_pb2.Observation], now: datetime, optic: str = OPTIC
 ) -> tuple[int, int]:
     message = bus_pb2.ObservationBatch(optic=optic, site=SITE, observations=tracks)
-    written = await store.write(arrivals.observations(message, now), now)
+    written = await store.write(arrivals.observations(message, now, support.refuse), now)
     return written.kept, written.late
 
 

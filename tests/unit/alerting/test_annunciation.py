@@ -123,6 +123,37 @@ def test_one_rule_and_place_is_one_alarm_while_it_lasts() -> None:
     assert first.due_time == NOW + timedelta(minutes=3)
 
 
+@pytest.mark.parametrize(("seconds", "joins"), [(0, True), (30, True), (30.001, False), (-30, True), (-30.001, False)])
+def test_the_window_reaches_to_both_sides_and_includes_its_edges(seconds: float, joins: bool) -> None:  # noqa: FBT001
+    world = World()
+    world.receive(event())
+    assert (world.receive(event(seconds)) == []) is joins
+
+
+def test_each_event_that_joins_moves_the_window() -> None:
+    world = World()
+    world.receive(event())
+    assert [world.receive(event(seconds)) for seconds in (25, 50, 75)] == [[], [], []]
+    world.check(4)
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_only_a_closed_alert_takes_no_more_events(state: State) -> None:
+    world = World()
+    (first,) = world.receive(event())
+    world.alerts[first.alert_id] = replace(first, state=state)
+    assert (world.receive(event(1)) == []) is (state is not State.CLOSED)
+
+
+def test_of_two_alerts_the_one_that_was_active_last_takes_the_event() -> None:
+    world = World()
+    (first,), (second,) = world.receive(event()), world.receive(event(31))
+    world.alerts[first.alert_id] = replace(first, last_capture_time=NOW + timedelta(seconds=5))
+    joins = event(20)
+    world.receive(joins)
+    assert world.links[joins.event_id] == second.alert_id
+
+
 def test_optics_of_a_device_and_of_a_site_that_see_the_same_are_one_alarm() -> None:
     world = World()
     (alarm,) = world.receive(event(), event(2, optic="o2"), event(4, device="d2"), event(6, device="d3", site="far"))[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from datetime import UTC, datetime, timedelta
+from typing import NoReturn
 
 import pytest
 from google.protobuf.duration_pb2 import Duration
@@ -21,6 +22,10 @@ from mesh.errors import InvalidArgument
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 OPTIC = "devices/alimonda/optics/north"
+
+
+def refuse(error: InvalidArgument) -> NoReturn:
+    raise error
 
 
 def observed(object_class: int, **fields: object) -> bus_pb2.Observation:
@@ -43,7 +48,7 @@ def observed(object_class: int, **fields: object) -> bus_pb2.Observation:
 
 
 def read(item: bus_pb2.Observation) -> Observation:
-    (value,) = arrivals.observations(bus_pb2.ObservationBatch(optic=OPTIC, observations=[item]), NOW)
+    (value,) = arrivals.observations(bus_pb2.ObservationBatch(optic=OPTIC, observations=[item]), NOW, refuse)
     return value
 
 

@@ -171,7 +171,12 @@ def test_whatever_comes_as_a_health_report_is_read_or_refused(
 def test_whatever_comes_as_an_observation_is_read_or_refused(start: Timestamp, end: Timestamp, number: int) -> None:
     batch = bus_pb2.ObservationBatch(optic=OPTIC)
     batch.observations.add(start_time=start, end_time=end, object_class=number)
-    read_or_refused(arrivals.observations, batch)
+    left_out: list[InvalidArgument] = []
+
+    kept = arrivals.observations(batch, NOW, left_out.append)
+
+    assert len(kept) + len(left_out) == 1
+    assert all(error.violations for error in left_out)
 
 
 @given(texts)

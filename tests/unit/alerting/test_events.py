@@ -1,15 +1,14 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerting.domain.alerts import Alert, Priority, State
-from alerting.domain.events import RuleEvent, find_group, join, raise_alert
+from alerting.domain.alerts import Alert, Priority
+from alerting.domain.events import RuleEvent, join, raise_alert
 from alerting.domain.retention import RETENTION, expiry
 from alerting.domain.summary import Explanation, figure, summarise
 
@@ -36,37 +35,6 @@ def event(seconds: float = 0, *, rule: str = "r", zone: str = "z", priority: Pri
         ),
         payload=b"",
     )
-
-
-@pytest.mark.parametrize(("seconds", "joins"), [(0, True), (30, True), (30.001, False), (-30, True), (-30.001, False)])
-def test_the_window_reaches_to_both_sides_and_includes_its_edges(seconds: float, joins: bool) -> None:  # noqa: FBT001
-    alert = raise_alert(event(), NOW)
-    assert (find_group([alert], event(seconds), WINDOW) is not None) is joins
-
-
-def test_each_event_that_joins_moves_the_window() -> None:
-    alert = raise_alert(event(), NOW)
-    for seconds in (25, 50, 75):
-        assert find_group([alert], event(seconds), WINDOW) == alert
-        alert = join(alert, event(seconds), NOW)
-    assert alert.event_count == 4
-
-
-def test_other_rules_and_places_are_other_alerts() -> None:
-    alert = raise_alert(event(), NOW)
-    assert find_group([alert], event(rule="other"), WINDOW) is None
-    assert find_group([alert], event(zone="other"), WINDOW) is None
-
-
-@pytest.mark.parametrize("state", list(State))
-def test_only_a_closed_alert_takes_no_more_events(state: State) -> None:
-    alert = replace(raise_alert(event(), NOW), state=state)
-    assert (find_group([alert], event(1), WINDOW) is None) is (state is State.CLOSED)
-
-
-def test_of_two_alerts_the_one_that_was_active_last_takes_the_event() -> None:
-    older, newer = raise_alert(event(0), NOW), raise_alert(event(20), NOW)
-    assert find_group([newer, older], event(25), WINDOW) == newer
 
 
 def test_the_alert_of_an_event_is_always_the_same() -> None:
