@@ -18,7 +18,7 @@ class ViewerCutError(Exception):
 
 
 class Subscription:
-    """What one viewer receives: from a key frame on, every picture in order.
+    """What viewers receive: from a key frame on, every picture in order.
 
     Attributes:
         ended: set when it is cut from this side.
@@ -83,10 +83,9 @@ class Broadcast:
         self._subscriptions: set[Subscription] = set()
         self._key_frame_wanted = False
 
-    @property
-    def viewers(self) -> int:
-        """How many watch."""
-        return len(self._subscriptions)
+    def wish_key_frame(self) -> None:
+        """Asks for a key frame: somebody waits for one to begin with."""
+        self._key_frame_wanted = True
 
     def take_key_frame_wish(self) -> bool:
         """Whether somebody waits for a key frame; the wish counts as granted."""
@@ -94,10 +93,10 @@ class Broadcast:
         return wanted
 
     def publish(self, picture: EncodedPicture) -> int:
-        """Hands a picture to every viewer.
+        """Hands a picture to every subscription.
 
         Returns:
-            How many viewers were cut because they were too slow.
+            How many were cut because they were too slow.
         """
         self.group = (picture,) if picture.key_frame else (*self.group, picture)
         before = sum(subscription.is_cut for subscription in self._subscriptions)
@@ -107,10 +106,10 @@ class Broadcast:
 
     @contextmanager
     def subscribed(self) -> Iterator[Subscription]:
-        """A viewer, within the block."""
+        """Receives the pictures, within the block."""
         subscription = Subscription()
         self._subscriptions.add(subscription)
-        self._key_frame_wanted = True
+        self.wish_key_frame()
         try:
             yield subscription
         finally:
@@ -137,5 +136,5 @@ class Broadcasts:
             yield broadcast
         finally:
             broadcast.streams -= 1
-            if not broadcast.streams and not broadcast.viewers:
-                self._broadcasts.pop(optic, None)
+            if not broadcast.streams:
+                broadcast.group = ()

@@ -4,38 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any, Final, Protocol
+import re
+from typing import TYPE_CHECKING, Final
 
-import av
 import structlog
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
-from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
-from anonymizer.broadcast import Broadcast, Subscription, ViewerCutError
-from anonymizer.encoder import CLOCK
-from anonymizer.watermark import Watermark, WatermarkEncoder
+from anonymizer.broadcast import ViewerCutError
+from anonymizer.fanout import FanOut, shared_sender
+from anonymizer.watermark import WatermarkEncoder
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from anonymizer.broadcast import Broadcast, Subscription
     from anonymizer.encoder import EncodedPicture
+    from anonymizer.watermark import Watermark
 
 log = structlog.get_logger(__name__)
 
 CONNECT_SECONDS: Final = 20.0
 """A viewer who has not connected by then is let go, so that a token cannot hold a place for ever."""
 _H264: Final = "video/h264"
-
-
-class Pictures(Protocol):
-    """Where a viewer's pictures come from."""
-
-    async def get(self) -> EncodedPicture:
-        """The next picture.
-
-        Raises:
-            ViewerCutError: there will be none.
-        """
+_UNHEEDED: Final = re.compile(r"a=(extmap|rtcp-fb:\S+ (goog-remb|transport-cc)|candidate:.*\.local |end-of-candidates)")
 
 
 class MarkedPictures:
@@ -53,7 +44,7 @@ class MarkedPictures:
         self._executor = executor
 
     async def get(self) -> EncodedPicture:
-        """See Pictures."""
+        """The next picture; see anonymizer.fanout.Pictures."""
         picture = await self._subscription.get()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._executor, self._encoder.mark, picture)
@@ -64,52 +55,27 @@ class MarkedPictures:
             raise ViewerCutError from None
 
 
-class MaskedTrack(MediaStreamTrack):
-    """A track that yields encoded packets, which aiortc packs into RTP without encoding them again."""
+class FanOuts:
+    """What the viewers of each optic share."""
 
-    kind = "video"
+    def __init__(self) -> None:
+        self._shared: dict[str, FanOut] = {}
 
-    def __init__(self, pictures: Pictures) -> None:
-        super().__init__()
-        self._pictures = pictures
-        self._origin: float | None = None
-        self._last = -1
-
-    async def recv(self) -> av.Packet[Any]:
-        """The next packet.
-
-        Raises:
-            MediaStreamError: there will be none.
-        """
-        try:
-            picture = await self._pictures.get()
-        except ViewerCutError:
-            self.stop()
-            raise MediaStreamError from None
-        if self._origin is None:
-            self._origin = picture.captured
-        self._last = max(self._last + 1, round((picture.captured - self._origin) / CLOCK))
-        packet = av.Packet(picture.data)
-        packet.pts, packet.time_base = self._last, CLOCK
-        return packet
+    def of(self, broadcast: Broadcast) -> FanOut:
+        """The one of an optic, made when it is first watched."""
+        return self._shared.setdefault(broadcast.optic, FanOut(broadcast))
 
 
 class Session:
     """One viewer's peer connection, from the offer to the end.
 
     Args:
-        broadcast: what is watched.
-        watermark: burned in for this viewer; None: the page that shows it puts one over it.
-        executor: where pictures with a watermark are encoded.
+        fan_out: what the viewer sees.
     """
 
-    def __init__(self, broadcast: Broadcast, watermark: Watermark | None, executor: Executor) -> None:
-        self._resources = contextlib.ExitStack()
-        self._subscription = self._resources.enter_context(broadcast.subscribed())
-        self._pictures: Pictures = self._subscription
-        if watermark is not None:
-            self._pictures = MarkedPictures(self._subscription, watermark, executor)
-        self._connected = asyncio.Event()
+    def __init__(self, fan_out: FanOut) -> None:
+        self._fan_out = fan_out
+        self._connected, self._ended = asyncio.Event(), asyncio.Event()
         # No STUN or TURN server: host candidates only, the viewer is inside the city's network.
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._peer.on("connectionstatechange", self._on_state)
@@ -121,10 +87,11 @@ class Session:
             ValueError: the offer cannot be used, or wants no H.264 video.
         """
         # The preference has to be there before the offer: aiortc settles the codecs when it reads it.
-        video = self._peer.addTransceiver(MaskedTrack(self._pictures), direction="sendonly")
+        video = self._peer.addTransceiver("video", direction="sendonly")
+        shared_sender(video, self._fan_out, self.end)
         capabilities = RTCRtpSender.getCapabilities("video")
         video.setCodecPreferences([each for each in capabilities.codecs if each.mimeType.lower() == _H264])
-        await self._peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+        await self._peer.setRemoteDescription(RTCSessionDescription(_heeded(offer), "offer"))
         if video.mid is None:
             raise ValueError("the offer has no video")
         for transceiver in self._peer.getTransceivers():
@@ -139,14 +106,13 @@ class Session:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CONNECT_SECONDS):
                     await self._connected.wait()
-                await self._subscription.ended.wait()
+                await self._ended.wait()
         finally:
-            self._resources.close()
             await self._peer.close()
 
     def end(self) -> None:
         """Lets `run` return."""
-        self._subscription.cut()
+        self._ended.set()
         self._connected.set()
 
     async def _on_state(self) -> None:
@@ -154,3 +120,16 @@ class Session:
             self._connected.set()
         elif self._peer.connectionState in ("failed", "closed"):
             self.end()
+
+
+def _heeded(offer: str) -> str:
+    """An offer as it is heeded here.
+
+    - All see the same pictures, whatever bandwidth a viewer estimates.
+    - Browsers hide their addresses behind names that only their own link resolves (mDNS). Such a viewer is found by its
+      checks, for which is waited; aiortc would give up once no name is left to resolve.
+    - Who may take either role in DTLS is made its client: as a server GStreamer shows a certificate for RSA, for which
+      aiortc as a client has no cipher.
+    """
+    lines = (line for line in offer.splitlines(keepends=True) if _UNHEEDED.match(line) is None)
+    return "".join(lines).replace("a=setup:actpass", "a=setup:active")

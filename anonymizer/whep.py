@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 import structlog
 from aiohttp import hdrs, web
 
-from anonymizer.liveview import Session
+from anonymizer.fanout import FanOut
+from anonymizer.liveview import FanOuts, MarkedPictures, Session
 from anonymizer.watermark import Watermark, still
 from mesh.errors import ArgoError, NotFound
 
@@ -58,6 +59,7 @@ class WhepEndpoint:
         self._broadcasts = broadcasts
         self._metrics = metrics
         self._console_origin = console_origin
+        self._fan_outs = FanOuts()
         self._sessions: dict[str, tuple[Session, asyncio.Task[None]]] = {}
 
     def application(self) -> web.Application:
@@ -106,8 +108,7 @@ class WhepEndpoint:
             raise web.HTTPUnsupportedMediaType(text=f"send an SDP offer as {_SDP}")
         optic = _optic(request)
         viewing, broadcast = self._watched(request, optic)
-        watermark = None if viewing.by_page else Watermark(viewing.viewer, optic)
-        session = Session(broadcast, watermark, self._executor)
+        session = Session(self._shown(viewing, broadcast))
         task = asyncio.create_task(self._last(session, viewing.name, optic), name=viewing.name)
         self._sessions[viewing.name] = (session, task)
         try:
@@ -140,6 +141,13 @@ class WhepEndpoint:
             self._book.end(viewing.name)
             raise _no_picture(optic)
         return viewing, broadcast
+
+    def _shown(self, viewing: Viewing, broadcast: Broadcast) -> FanOut:
+        """What everybody shares, or pictures of the viewer's own where no page puts a watermark over them."""
+        if viewing.by_page:
+            return self._fan_outs.of(broadcast)
+        watermark = Watermark(viewing.viewer, broadcast.optic)
+        return FanOut(broadcast, lambda subscription: MarkedPictures(subscription, watermark, self._executor))
 
     async def _last(self, session: Session, name: str, optic: str) -> None:
         log.info("live_view.session_started", optic=optic, viewing=name)

@@ -78,14 +78,16 @@ class Anonymizer:
 
 
 @asynccontextmanager
-async def running(authority: CertificateAuthority, recorder: Recorder | None = None) -> AsyncIterator[Anonymizer]:
+async def running(
+    authority: CertificateAuthority, recorder: Recorder | None = None, console: str = CONSOLE
+) -> AsyncIterator[Anonymizer]:
     registry = prometheus_client.CollectorRegistry()
     metrics = AnonymizerMetrics(registry)
     broadcasts = Broadcasts()
     book = ViewingBook(lambda: secrets.token_urlsafe(32), lambda: f"v{secrets.token_hex(8)}")
     async with AsyncExitStack() as stack:
         executor = stack.enter_context(ThreadPoolExecutor(1))
-        whep = WhepEndpoint(book, broadcasts, metrics, CONSOLE, executor)
+        whep = WhepEndpoint(book, broadcasts, metrics, console, executor)
         web = await stack.enter_async_context(serve_web(whep.application(), "127.0.0.1:0"))
         servicer = RedactionServicer(executor, broadcasts, recorder, metrics, max_streams=4)
 

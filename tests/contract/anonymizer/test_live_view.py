@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
@@ -28,6 +29,8 @@ offer_loopback()
 
 BY_PAGE = live_view_service_pb2.CreateViewingRequest.WATERMARK_BY_PAGE
 BURNED_IN = live_view_service_pb2.CreateViewingRequest.WATERMARK_BURNED_IN
+PAYLOAD_TYPE = 99
+"""Of H.264 in aiortc's offers."""
 UNSAID = live_view_service_pb2.CreateViewingRequest.WATERMARK_UNSPECIFIED
 
 
@@ -122,6 +125,37 @@ async def test_two_viewers_receive_decodable_masked_pictures(authority: Certific
     assert {(picture.width, picture.height) for picture in pictures} == {(harness.WIDTH, harness.HEIGHT)}
     assert all(picture.to_ndarray(format="gray").std() < 2 for picture in pictures)
     assert watched == 2
+
+
+async def test_what_a_viewer_loses_is_sent_again(authority: CertificateAuthority) -> None:
+    """A late joiner whose network loses a packet in seven, beside somebody else: no picture is missing all the same."""
+    async with harness.running(authority) as anonymizer, feeding(anonymizer):
+        first, second = await permit(anonymizer), await permit(anonymizer)
+        async with watching(first) as (lucky, _, _):
+            await lucky.frames.get()
+            async with watching(second) as (unlucky, _, _):
+                await unlucky.frames.get()
+                lost = lose_one_in_seven(unlucky)
+                times = [(await unlucky.frames.get()).pts or 0 for _ in range(30)]
+
+    assert {after - before for before, after in itertools.pairwise(times)} == {90_000 // 25}
+    assert next(lost) >= 3
+
+
+def lose_one_in_seven(viewer: Viewer) -> itertools.count[int]:
+    """From now on; gives the count of what was lost."""
+    transport: Any = viewer.peer.getTransceivers()[0].receiver.transport.transport
+    arrived, datagrams, lost = transport._recv, itertools.count(), itertools.count()
+
+    async def lossy() -> bytes:
+        while True:
+            datagram: bytes = await arrived()
+            if datagram[1] & 0x7F != PAYLOAD_TYPE or next(datagrams) % 7 != 3:
+                return datagram
+            next(lost)
+
+    transport._recv = lossy
+    return lost
 
 
 @pytest.mark.parametrize("watermark", [BURNED_IN, UNSAID])
