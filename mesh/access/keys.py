@@ -174,7 +174,21 @@ async def _get(session: aiohttp.ClientSession, url: str) -> Mapping[str, Any]:
         response.raise_for_status()
         if response.status != HTTPStatus.OK:
             raise ValueError("the provider answers with a redirection")
-        return _object(await response.content.read(_LARGEST_DOCUMENT))
+        return _object(await _whole(response))
+
+
+async def _whole(response: aiohttp.ClientResponse) -> bytes:
+    """The body to its end, however many pieces it comes in.
+
+    Raises:
+        ValueError: it is too long for what it should be.
+    """
+    content = bytearray()
+    async for piece in response.content.iter_any():
+        content += piece
+        if len(content) > _LARGEST_DOCUMENT:
+            raise ValueError("the provider's document is too long")
+    return bytes(content)
 
 
 def _object(content: bytes) -> Mapping[str, Any]:
