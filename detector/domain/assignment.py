@@ -58,7 +58,9 @@ def _others(taken: Indices, total: int) -> Indices:
     return np.flatnonzero(free)
 
 
-def misfits(expected: Boxes, found: Boxes, scores: Scores, widening: float) -> npt.NDArray[np.float64]:
+def misfits(
+    expected: Boxes, found: Boxes, scores: Scores, widening: float, margins: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
     """How badly each detection fits each track, 0 to 1, infinite where they do not meet; len(expected) x len(found).
 
     One minus the overlap of the widened boxes, which counts less when the heights differ or the score is low. Widened
@@ -69,12 +71,14 @@ def misfits(expected: Boxes, found: Boxes, scores: Scores, widening: float) -> n
         expected: where the tracks should be, float32, pixels.
         found: the detections, float32, pixels.
         scores: of the detections.
-        widening: boxes are compared widened by this share of their size on every side.
+        widening: boxes are compared widened by this share of their size on every side,
+        margins: and by so many pixels more, both boxes of a pair, along x and y; len(expected) x 2.
     """
     cost = np.full((len(expected), len(found)), np.inf)
     wide, others = _widened(expected, widening), _widened(found, widening)
-    pairs = rows, columns = meetings(wide, others)
-    overlap = overlaps_of(wide, others, pairs).astype(np.float64)
+    outwards = np.concatenate([-margins, margins], axis=1).astype(np.float32)
+    pairs = rows, columns = meetings(wide + 2 * outwards, others)
+    overlap = overlaps_of((wide + outwards)[rows], others[columns] + outwards[rows]).astype(np.float64)
     heights = np.maximum(expected[:, 3] - expected[:, 1], 1.0)[rows]
     other_heights = np.maximum(found[:, 3] - found[:, 1], 1.0)[columns]
     alike = np.minimum(heights, other_heights) / np.maximum(heights, other_heights)

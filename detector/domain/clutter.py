@@ -70,7 +70,7 @@ class _Places:
         found, places = meetings(boxes, self.boxes)
         same_kind = kinds[found] == self.kinds[places]
         found, places = found[same_kind], places[same_kind]
-        overlap = overlaps_of(boxes, self.boxes, (found, places))
+        overlap = overlaps_of(boxes[found], self.boxes[places])
         same = overlap >= SAME_PLACE_OVERLAP
         return found[same], places[same], overlap[same]
 

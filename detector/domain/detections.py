@@ -99,21 +99,19 @@ def meetings(left: Boxes, right: Boxes) -> tuple[npt.NDArray[np.intp], npt.NDArr
 def overlaps(left: Boxes, right: Boxes) -> npt.NDArray[np.float32]:
     """Intersection over union of every pair, float32, len(left) x len(right). Boxes without area overlap nothing."""
     found = np.zeros((len(left), len(right)), dtype=np.float32)
-    pairs = meetings(left, right)
-    found[pairs] = overlaps_of(left, right, pairs)
+    first, second = meetings(left, right)
+    found[first, second] = overlaps_of(left[first], right[second])
     return found
 
 
-def overlaps_of(
-    left: Boxes, right: Boxes, pairs: tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]
-) -> npt.NDArray[np.float32]:
-    """Intersection over union of some pairs, float32; see `meetings`."""
-    lefts, tops, rights, bottoms = left.T.copy()[:, pairs[0]]
-    other_lefts, other_tops, other_rights, other_bottoms = right.T.copy()[:, pairs[1]]
+def overlaps_of(boxes: Boxes, others: Boxes) -> npt.NDArray[np.float32]:
+    """Intersection over union of each box with the other at its position, float32, n."""
+    lefts, tops, rights, bottoms = boxes.T.copy()
+    other_lefts, other_tops, other_rights, other_bottoms = others.T.copy()
     widths = np.maximum(np.minimum(rights, other_rights) - np.maximum(lefts, other_lefts), 0.0)
     heights = np.maximum(np.minimum(bottoms, other_bottoms) - np.maximum(tops, other_tops), 0.0)
     intersection = widths * heights
-    union = areas(left)[pairs[0]] + areas(right)[pairs[1]] - intersection
+    union = areas(boxes) + areas(others) - intersection
     overlap: npt.NDArray[np.float32] = intersection / np.maximum(union, np.finfo(np.float32).tiny)
     return overlap
 

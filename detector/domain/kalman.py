@@ -88,7 +88,7 @@ class BoxFilters:
         velocity[:, 1] += self.velocity[:, 3] / 2
         return velocity
 
-    def deviation(self, rows: npt.NDArray[np.intp]) -> Floats:
+    def deviation(self, rows: npt.NDArray[np.intp] | slice) -> Floats:
         """Standard error of the centres of these boxes, along x and y; float64, len(rows) x 2, pixels."""
         return np.sqrt(self._variance[rows, :2])
 

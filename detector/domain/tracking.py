@@ -57,6 +57,11 @@ class TrackerParameters:
         clutter_known: and for so long, lets none begin.
         near: largest cost of a match with a strong detection.
         near_weak: largest cost of a match with a weak one.
+        stray: who was seen a moment ago is looked for within so many standard errors of where it should be, where that
+            is further than `widening`: at a low frame rate, and who has just come,
+        stray_most: and within so many of its heights,
+        stray_seconds: if it was seen in the last frame or no longer ago than this. Whoever was missed for longer could
+            be anybody.
         reach: who was seen in the last frame and fits nothing now may be the clear detection that begins nothing else,
             within so many standard errors of where it should be: who runs has no known velocity yet,
         reach_most: and within so many of its heights,
@@ -88,6 +93,9 @@ class TrackerParameters:
     clutter_known: float = 10.0
     near: float = 0.8
     near_weak: float = 0.6
+    stray: float = 1.5
+    stray_most: float = 1.0
+    stray_seconds: float = 0.6
     reach: float = 4.0
     reach_most: float = 1.5
     reach_heights: float = 0.75
@@ -198,7 +206,7 @@ class Tracker:
         clutter = self._clutter.evidence(detections.boxes, _KIND_OF[detections.classes], detections.scores)
         # Row of the filters and lives -> position of its detection.
         seen = np.full(len(self._lives), _UNSEEN, dtype=np.intp)
-        self._associate(seen, detections, time)
+        self._associate(seen, detections, before)
         self._reach(seen, detections, before)
         self._learn(time, passed, seen, detections)
         self._correct(seen, detections, clutter, passed)
@@ -206,25 +214,44 @@ class Tracker:
         self._miss(seen, passed)
         return self._settle(seen, detections)
 
-    def _associate(self, seen: Indices, detections: Detections, time: float) -> None:
+    def _associate(self, seen: Indices, detections: Detections, before: float) -> None:
         """Match tracks with detections: strong ones first, then what is left of the believed with weak ones."""
-        parameters = self._parameters
+        parameters, margins = self._parameters, self._margins(before)
         strong = np.flatnonzero(detections.scores >= parameters.strong_score)
         weak = np.flatnonzero(detections.scores < parameters.strong_score)
-        believed, reachable = self._lives.believed, self._lives.reachable(time, parameters)
-        strong = self._match(seen, np.flatnonzero(believed & reachable), strong, detections, limit=parameters.near)
+        believed, reachable = self._lives.believed, self._lives.reachable(self._time, parameters)
+        known = np.flatnonzero(believed & reachable)
+        strong = self._match(seen, known, strong, detections, margins, limit=parameters.near)
         left = np.flatnonzero(believed & reachable & (seen == _UNSEEN))
-        self._match(seen, left, weak, detections, limit=parameters.near_weak)
-        self._match(seen, np.flatnonzero(~believed & reachable), strong, detections, limit=parameters.near)
+        self._match(seen, left, weak, detections, margins, limit=parameters.near_weak)
+        tentative = np.flatnonzero(~believed & reachable)
+        self._match(seen, tentative, strong, detections, margins, limit=parameters.near)
+
+    def _margins(self, before: float) -> Floats:
+        """By how much further than usual each track is looked for, n x 2, pixels along x and y."""
+        parameters, position = self._parameters, self._filters.position
+        strayed = parameters.stray * self._filters.deviation(slice(None))
+        strayed = np.minimum(strayed, parameters.stray_most * position[:, 3:])
+        margins = np.maximum(strayed - parameters.widening * position[:, 2:], 0.0)
+        margins[self._lives.last_seen < min(before, self._time - parameters.stray_seconds)] = 0.0
+        return margins
 
     def _match(
-        self, seen: Indices, rows: Indices, columns: Indices, detections: Detections, *, limit: float
+        self,
+        seen: Indices,
+        rows: Indices,
+        columns: Indices,
+        detections: Detections,
+        margins: Floats,
+        *,
+        limit: float,
     ) -> Indices:
         """Match some tracks with some detections; the detections that stayed free."""
         if not len(rows) or not len(columns):
             return columns
         some = detections.where(columns)
-        cost = misfits(self._filters.boxes()[rows], some.boxes, some.scores, self._parameters.widening)
+        expected, widening = self._filters.boxes()[rows], self._parameters.widening
+        cost = misfits(expected, some.boxes, some.scores, widening, margins[rows])
         cost[self._lives.kinds[rows, None] != _KIND_OF[some.classes]] = np.inf
         found = assign(cost, limit)
         seen[rows[found.rows]] = columns[found.columns]

@@ -50,6 +50,18 @@ def test_a_walker_is_one_track_through_a_gap() -> None:
     assert found[-1]
 
 
+@pytest.mark.parametrize(("steps", "missed"), [(12, {4, 5}), (14, {4})])
+def test_who_sets_off_while_missed_is_found_again_at_five_frames_a_second(steps: int, missed: set[int]) -> None:
+    subject, found = tracker(), set[int]()
+    for number in range(20):
+        # 60 pixels high: 1 and 1.2 of its heights a second.
+        here = (100 + steps * max(0, number - 3), 50, 0.8)
+        frame = subject.step(number / 5, seen() if number in missed else seen(here))
+        found |= {track.track for track in frame.tracks}
+
+    assert len(found) == 1
+
+
 def test_a_walker_is_one_track_at_five_frames_a_second() -> None:
     subject = tracker()
     found = {
