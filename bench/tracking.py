@@ -28,7 +28,8 @@ from detector.domain.analysis import OpticAnalysis
 from detector.domain.configuration import OpticConfiguration
 from detector.domain.detections import Detections, ObjectClass, ordered
 from detector.domain.preprocessing import Planes
-from detector.domain.tracking import Tracker, TrackerParameters
+from detector.domain.tracker_parameters import TrackerParameters
+from detector.domain.tracking import Tracker
 from detector.model import Model, load
 from detector.unpacking import unpack_configuration
 

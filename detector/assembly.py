@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from detector.domain.batching import BatchingParameters
 from detector.domain.tiling import Attention
-from detector.domain.tracking import TrackerParameters
+from detector.domain.tracker_parameters import TrackerParameters
 from detector.model_watch import ModelSource
 from detector.scheduling import Scheduler
 from detector.stream import StreamParts

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from detector.domain.flows import Flow
-    from detector.domain.tracking import TrackerParameters
+    from detector.domain.tracker_parameters import TrackerParameters
     from detector.metrics import DetectorMetrics
     from detector.publisher import Publisher
 

@@ -14,7 +14,7 @@ from detector.domain.detections import ObjectClass
 from detector.domain.flows import Flow
 from detector.domain.picture import Picture
 from detector.domain.rules import Firing
-from detector.domain.tracking import TrackerParameters
+from detector.domain.tracker_parameters import TrackerParameters
 from detector.unpacking import unpack_configuration
 from mesh.local.scorecard.card import Replay, Scorecard, ZoneMean, score
 from mesh.local.scorecard.matching import GRACE_SECONDS, Told

@@ -16,7 +16,8 @@ from detector.domain.rules.near_miss import NearMiss
 from detector.domain.rules.schedule import runs
 from detector.domain.scene import Places, Scene, presences
 from detector.domain.scene_memory import SceneMemory
-from detector.domain.tracking import Track, Tracker, TrackerParameters
+from detector.domain.tracker_parameters import TrackerParameters
+from detector.domain.tracking import Track, Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ from detector.domain.detections import ObjectClass
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from detector.domain.tracking import TrackerParameters
+    from detector.domain.tracker_parameters import TrackerParameters
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]

@@ -15,7 +15,7 @@ from argo.detector.v1 import detection_service_pb2, detection_service_pb2_grpc
 from argo.registry.v1 import lease_service_pb2, scene_pb2
 from argo.type.v1 import geometry_pb2, media_pb2
 from detector.domain.batching import BatchingParameters
-from detector.domain.tracking import TrackerParameters
+from detector.domain.tracker_parameters import TrackerParameters
 from detector.metrics import DetectorMetrics
 from detector.publisher import Publisher
 from detector.scheduling import Scheduler

@@ -16,7 +16,7 @@ from detector.domain.detections import Detections, ObjectClass, ordered
 from detector.domain.rules import ClassFilter, Firing, Rule, RuleParameters
 from detector.domain.scene import Lane, Places, Presence, Scene, ZoneKind
 from detector.domain.scene_memory import SceneMemory
-from detector.domain.tracking import TrackerParameters
+from detector.domain.tracker_parameters import TrackerParameters
 
 
 @dataclass

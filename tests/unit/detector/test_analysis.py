@@ -15,7 +15,8 @@ from detector.domain.rules.line_crossing import Direction, LineCrossingParameter
 from detector.domain.rules.schedule import Schedule
 from detector.domain.rules.zone_intrusion import ZoneIntrusionParameters
 from detector.domain.scene import Places, Scene, presences
-from detector.domain.tracking import Track, TrackerParameters
+from detector.domain.tracker_parameters import TrackerParameters
+from detector.domain.tracking import Track
 
 ZONE, LINE = "zones/right", "lines/middle"
 PLACES = Places(

@@ -20,7 +20,7 @@ from detector.domain.detections import Detections, ObjectClass
 from detector.domain.flows import Flow
 from detector.domain.observations import Observation
 from detector.domain.picture import Picture
-from detector.domain.tracking import TrackerParameters
+from detector.domain.tracker_parameters import TrackerParameters
 
 BOX = (0.25, 0.25, 0.75, 0.75)
 

@@ -22,7 +22,7 @@ from detector.domain.rules.counter_flow import Change, CounterFlowParameters, Co
 from detector.domain.rules.dispersal import DispersalParameters
 from detector.domain.rules.running_against_flow import RunningAgainstFlowParameters
 from detector.domain.scene import Places, Scene
-from detector.domain.tracking import TrackerParameters
+from detector.domain.tracker_parameters import TrackerParameters
 from tests.unit.detector.crowd_scenes import (
     CAMERA,
     EVERYBODY,

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from detector.domain.clutter import CAPACITY, HALF_LIFE_SECONDS, Clutter
 from detector.domain.detections import Detections, ObjectClass, ordered
 from detector.domain.track_life import KINDS, TRANSITIONS, Kind, Lives, Sightings, Signal, TrackState, hold_seconds
-from detector.domain.tracking import Sight, Track, TrackedFrame, Tracker, TrackerParameters
+from detector.domain.tracker_parameters import TrackerParameters
+from detector.domain.tracking import Sight, Track, TrackedFrame, Tracker
 
 Seen = tuple[float, float, float]
 """Left, score, and the top of a box."""
