@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 import av
+import pylibsrtp
 from aiortc import RTCRtpSender, clock
 from aiortc.codecs.h264 import H264Encoder
 from aiortc.rtp import (
@@ -192,7 +193,7 @@ class SharedSender(RTCRtpSender):
             return
         self._fan_out.discard(self)
         self.transport._unregister_rtp_sender(self)
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(ConnectionError, pylibsrtp.Error):
             await self.transport._send_rtp(bytes(RtcpByePacket([self._ssrc])))
 
     async def forward(self, packets: list[Packet], *, key_frame: bool) -> None:
@@ -208,7 +209,7 @@ class SharedSender(RTCRtpSender):
             self._packets += len(packets)
             self._octets += sum(len(packet.payload) for packet in packets)
             await self._report(packets[-1].ticks)
-        except ConnectionError:
+        except (ConnectionError, pylibsrtp.Error):  # this viewer's alone: the others go on
             self._fan_out.discard(self)
             self.cut()
 
