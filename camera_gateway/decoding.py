@@ -45,6 +45,18 @@ def to_i420(frame: VideoFrame, width: int, height: int) -> bytes:
     return _packed(_limited_range(frame, width, height))
 
 
+def turned(i420: bytes, width: int, height: int, quarter_turns: int) -> bytes:
+    """A packed picture of this width and height, turned clockwise; an odd number of turns exchanges the two."""
+    luma_end, blue_end = width * height, width * height * 5 // 4
+    flat = np.frombuffer(i420, np.uint8)
+    planes = (
+        flat[:luma_end].reshape(height, width),
+        flat[luma_end:blue_end].reshape(height // 2, width // 2),
+        flat[blue_end:].reshape(height // 2, width // 2),
+    )
+    return b"".join(np.rot90(plane, -quarter_turns).tobytes() for plane in planes)
+
+
 def _packed(frame: VideoFrame) -> bytes:
     """The planes of a yuv420p frame, whose sides are even."""
     width, height = frame.width, frame.height

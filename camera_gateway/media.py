@@ -26,7 +26,7 @@ from argo.detector.v1 import detection_service_pb2 as detection
 from argo.registry.v1 import lease_service_pb2 as lease
 from argo.type.v1 import media_pb2
 from camera_gateway import packing
-from camera_gateway.decoding import VideoDecoder, analysis_size, to_i420
+from camera_gateway.decoding import VideoDecoder, analysis_size, to_i420, turned
 from camera_gateway.domain.clock import CaptureTime, TimeSource
 from camera_gateway.sources import Picture
 from mesh.errors import ArgoError, FieldViolation, InvalidArgument, ResourceExhausted, Unavailable
@@ -54,6 +54,8 @@ DECODERS: Final = {
 }
 
 READ_OUT_SECONDS: Final = 2.0
+MOST_QUARTER_TURNS: Final = 3
+_STOPPING: Final = media.ProcessMediaResponse(stopping=True)
 QUEUE_FRAMES: Final = 4
 """Frames between two stages: enough to keep both busy; at 1080p one is 3 MB."""
 
@@ -74,8 +76,9 @@ class _Item:
 class _Decoding:
     """Packets to frames of the detector's contract; used by one pool thread at a time."""
 
-    def __init__(self, parameters: media_pb2.CodecParameters, start: float) -> None:
+    def __init__(self, parameters: media_pb2.CodecParameters, start: float, quarter_turns: int = 0) -> None:
         self._start = start
+        self._quarter_turns = quarter_turns
         self._decoder = VideoDecoder(
             DECODERS[parameters.codec], parameters.extradata, size=(parameters.width, parameters.height)
         )
@@ -101,7 +104,12 @@ class _Decoding:
         width, height = analysis_size(frame.width, frame.height, frame.width)
         seconds = self._start + max(0.0, timestamp * self._seconds_per_tick)
         taken = CaptureTime(seconds, 0.0, TimeSource.FILE)
-        picture = Picture(functools.partial(to_i420, frame, width, height), width, height, taken, time.monotonic())
+        i420 = functools.partial(to_i420, frame, width, height)
+        if self._quarter_turns:
+            i420 = functools.partial(turned, i420(), width, height, self._quarter_turns)
+        if self._quarter_turns % 2:
+            width, height = height, width
+        picture = Picture(i420, width, height, taken, time.monotonic())
         return _Item(packing.frame(picture, self._number), timestamp, broken_packets=self.broken)
 
 
@@ -126,7 +134,9 @@ class MediaJob:
         self._packets = packets
         self._peers = peers
         self._pool = pool
-        self._decoding = _Decoding(parameters.codec, parameters.start_time.ToNanoseconds() / 1e9)
+        self._decoding = _Decoding(
+            parameters.codec, parameters.start_time.ToNanoseconds() / 1e9, parameters.quarter_turns
+        )
         self._discarding = False
         self._decoded: Queue[_Item] = asyncio.Queue(QUEUE_FRAMES)
         self._looked_at: Queue[_Item] = asyncio.Queue(QUEUE_FRAMES)
@@ -191,8 +201,9 @@ class MediaJob:
                 redact.cancel()
 
     async def _read_out(self, reading: asyncio.Future[None]) -> None:
-        """Let the client finish writing, for a while: grpc hides our status from a client that is still writing."""
+        """Let the client stop writing, for a while: grpc hides our status from a client that is still writing."""
         self._discarding = True
+        telling = asyncio.ensure_future(self._answers.put(_STOPPING))
 
         async def empty() -> None:
             while True:
@@ -201,6 +212,7 @@ class MediaJob:
         emptying = asyncio.ensure_future(empty())
         await asyncio.wait([reading], timeout=READ_OUT_SECONDS)
         emptying.cancel()
+        telling.cancel()
 
     async def _decode(self) -> None:
         loop = asyncio.get_running_loop()
@@ -309,6 +321,7 @@ class MediaService(media_service_pb2_grpc.MediaServiceServicer):
             Unavailable: DETECTOR_UNAVAILABLE, ANONYMIZER_UNAVAILABLE.
         """
         if self._streams >= self._max_streams:
+            yield _STOPPING
             await _read_out(request_iterator)
             raise ResourceExhausted("this gateway processes as many files as it may", reason="MEDIA_BUSY")
         self._streams += 1
@@ -339,6 +352,8 @@ async def _parameters(requests: AsyncIterator[media.ProcessMediaRequest]) -> med
         violations.append(FieldViolation("parameters.codec.codec", "must be one of the codecs that are taken"))
     if not (codec.time_base_numerator and codec.time_base_denominator):
         violations.append(FieldViolation("parameters.codec.time_base_denominator", "a tick must last some time"))
+    if first.parameters.quarter_turns > MOST_QUARTER_TURNS:
+        violations.append(FieldViolation("parameters.quarter_turns", "must be 0 to 3"))
     if violations:
         raise InvalidArgument("the codec parameters cannot be used", reason="CODEC_NOT_TAKEN", violations=violations)
     return first.parameters

@@ -63,18 +63,27 @@ class MediaFile:
     Args:
         path: the file.
 
+    Attributes:
+        quarter_turns: clockwise, 0 to 3, after which its pictures stand upright.
+
     Raises:
         SourceError: it is no video, or its codec is not taken.
     """
 
     def __init__(self, path: Path) -> None:
         self._container = open_video(path)
+        if self._container.format.name == "image2" or self._container.format.name.endswith("_pipe"):
+            self._container.close()
+            raise SourceError(
+                f"{path} is a single picture", "give a video: a street is known by how it looks over time"
+            )
         self._stream = self._container.streams.video[0]
         name = self._stream.codec.name
         if name not in CODECS:
             self._container.close()
             raise SourceError(f"{path} is coded as {name}, which is not taken", f"convert it to one of {_NAMES}")
         self._codec = CODECS[name]
+        self.quarter_turns = _quarter_turns(path)
         self._sent: list[int] = []
         self._has_times = True
 
@@ -87,6 +96,11 @@ class MediaFile:
     def height(self) -> int:
         """Of the pictures, in pixels."""
         return self._stream.height
+
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """Width and height of the pictures as they are to be looked at, in pixels."""
+        return (self.height, self.width) if self.quarter_turns % 2 else (self.width, self.height)
 
     @property
     def time_base(self) -> Fraction:
@@ -172,6 +186,18 @@ class MediaFile:
         self._container.close()
 
 
+def _quarter_turns(path: Path) -> int:
+    """What the container says about how the camera was held; it comes with the first picture."""
+    try:
+        with open_video(path) as container:
+            first = next(container.decode(video=0), None)
+    except av.FFmpegError:
+        # Whatever is wrong with the first picture, it can be told better when the whole file is decoded.
+        return 0
+    # In degrees, counter-clockwise.
+    return -round(first.rotation / 90) % 4 if first is not None else 0
+
+
 async def process(
     channel: grpc.aio.Channel, file: MediaFile, wanted: Wanted
 ) -> AsyncIterator[media.ProcessMediaResponse]:
@@ -184,6 +210,7 @@ async def process(
         SourceError: the file cannot be read on.
     """
     failure: list[SourceError] = []
+    stopping = False
 
     async def requests() -> AsyncIterator[media.ProcessMediaRequest]:
         yield media.ProcessMediaRequest(
@@ -192,10 +219,13 @@ async def process(
                 return_masked_video=wanted.video,
                 return_detections=wanted.detections,
                 configuration=wanted.configuration,
+                quarter_turns=file.quarter_turns if wanted.video else 0,
             )
         )
         try:
             for packet in file.packets():
+                if stopping:
+                    return
                 yield media.ProcessMediaRequest(packet=packet)
         except SourceError as error:
             # grpc would swallow it: the answers so far are still wanted, then the truth is told.
@@ -205,7 +235,9 @@ async def process(
     call = stub.ProcessMedia(requests())
     try:
         async for response in call:
-            yield response
+            stopping = response.stopping
+            if not stopping:
+                yield response
     finally:
         call.cancel()
     if failure:

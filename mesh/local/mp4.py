@@ -29,7 +29,7 @@ class Mp4Writer:
         LocalError: it cannot be written there.
     """
 
-    def __init__(self, path: Path, *, width: int, height: int, time_base: Fraction) -> None:
+    def __init__(self, path: Path, width: int, height: int, *, time_base: Fraction) -> None:
         self._path = path
         self._part = path.with_name(f".{path.name}.part")
         self._time_base = time_base

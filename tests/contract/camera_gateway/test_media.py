@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import av
 import grpc
+import numpy as np
 import pytest
 
 from argo.camera_gateway.v1 import media_service_pb2 as media
@@ -16,6 +18,7 @@ from tests.contract.camera_gateway.far_ends import refusing
 from tests.contract.camera_gateway.gateway import World, world
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
 H264 = media_pb2.CodecParameters.CODEC_H264
@@ -106,6 +109,12 @@ def parameters(**fields: Any) -> media.ProcessMediaRequest:
     return media.ProcessMediaRequest(parameters=media.ProcessMediaRequest.Parameters(codec=codec))
 
 
+def turning(quarter_turns: int) -> media.ProcessMediaRequest:
+    request = parameters()
+    request.parameters.quarter_turns = quarter_turns
+    return request
+
+
 PACKET = media.ProcessMediaRequest(packet=media_pb2.AccessUnit(data=b"no video", presentation_timestamp=0))
 
 
@@ -116,6 +125,7 @@ PACKET = media.ProcessMediaRequest(packet=media_pb2.AccessUnit(data=b"no video",
         ([PACKET], "PARAMETERS_EXPECTED"),
         ([parameters(codec=media_pb2.CodecParameters.CODEC_UNSPECIFIED)], "CODEC_NOT_TAKEN"),
         ([parameters(time_base_denominator=0)], "CODEC_NOT_TAKEN"),
+        ([turning(4)], "CODEC_NOT_TAKEN"),
         ([parameters(), parameters()], "PACKET_EXPECTED"),
         ([parameters(), PACKET, PACKET], "MEDIA_UNDECODABLE"),
     ],
@@ -141,6 +151,56 @@ async def test_a_peer_that_is_away_is_named(tmp_path: Path, peer: str) -> None:
 
     error = from_rpc_error(caught.error)
     assert (caught.error.code(), error.reason) == (grpc.StatusCode.UNAVAILABLE, f"{peer.upper()}_UNAVAILABLE")
+
+
+@pytest.mark.parametrize("peer", ["detector", "anonymizer"])
+async def test_a_client_that_has_much_to_send_is_told_to_stop_and_learns_the_reason(tmp_path: Path, peer: str) -> None:
+    opening, *packets = requests_of(write_clip(tmp_path / "clip.mp4"), return_masked_video=True)
+    is_stopping = False
+
+    async def endless() -> AsyncIterator[media.ProcessMediaRequest]:
+        yield opening
+        for packet in itertools.cycle(packets):
+            if is_stopping:
+                return
+            yield packet
+
+    async with world(tmp_path) as running, running.caller() as channel:
+        call = media_service_pb2_grpc.MediaServiceStub(channel).ProcessMedia(endless())
+        with refusing() as caught:
+            async for response in call:
+                is_stopping = response.stopping
+                if response.frame_number == 1:
+                    await running.close(peer)
+
+    assert is_stopping
+    assert from_rpc_error(caught.error).reason == f"{peer.upper()}_UNAVAILABLE"
+
+
+@pytest.mark.parametrize(("turns", "size"), [(0, (320, 240)), (1, (240, 320)), (2, (320, 240)), (3, (240, 320))])
+async def test_pictures_are_turned_upright_before_anybody_looks_at_them(
+    tmp_path: Path, turns: int, size: tuple[int, int]
+) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", frames=5)
+    async with world(tmp_path) as running:
+        await process(running, requests_of(clip, return_masked_video=True))
+        await process(running, requests_of(clip, return_masked_video=True, quarter_turns=turns))
+        straight, turned = running.detector.frames[0], running.detector.frames[5]
+
+    assert (turned.width, turned.height) == size
+    assert (running.anonymizer.frames[5].frame.width, running.anonymizer.frames[5].frame.height) == size
+    for before, after in zip(planes_of(straight), planes_of(turned), strict=True):
+        np.testing.assert_array_equal(np.rot90(before, -turns), after)
+
+
+def planes_of(frame: media_pb2.Frame) -> list[np.ndarray]:
+    flat, area = np.frombuffer(frame.i420, np.uint8), frame.width * frame.height
+    half = (frame.height // 2, frame.width // 2)
+    return [
+        flat[:area].reshape(frame.height, frame.width),
+        flat[area : area * 5 // 4].reshape(half),
+        flat[area * 5 // 4 :].reshape(half),
+    ]
 
 
 async def test_only_so_many_files_at_once(tmp_path: Path) -> None:

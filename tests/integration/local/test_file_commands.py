@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from mesh.local.environment import inherited
+from tests.integration.local.conftest import write_video
 
 MODELS = Path("models").resolve()
 SAMPLE = Path("data/samples/pets09-s2l1.avi").resolve()
@@ -65,6 +66,27 @@ def test_redact_leaves_sound_and_metadata_behind_and_takes_a_style(tmp_path: Pat
         said = {**container.metadata, **container.streams.video[0].metadata}
     assert not {"title", "comment", "location", "creation_time", "artist"} & said.keys()
     assert b"Rossi" not in (tmp_path / "out.mp4").read_bytes()
+
+
+def test_redact_masks_a_folder_and_says_what_it_could_not(video: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "b.mp4").write_bytes(video.read_bytes())
+    (folder / "a.mp4").write_text("this is no video")
+    small = folder / "c.mp4"
+    write_video(small, "libx264", frames=3, size=(160, 16))
+
+    with _start("redact", "in", "out", "--report", "report.json", folder=tmp_path) as process:
+        said, problems = process.communicate(timeout=120)
+    rows = json.loads((tmp_path / "report.json").read_text())["files"]
+
+    assert process.returncode == 1
+    assert "out/b_redacted.mp4: 30 frames" in said
+    assert "in/a.mp4 is not a video" in problems
+    assert "160x16" in problems
+    assert "2 of 3 videos were not masked" in problems
+    assert [row.get("frames") for row in rows] == [None, FRAMES, None]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["b_redacted.mp4"]
 
 
 def with_sound_and_metadata(path: Path) -> Path:

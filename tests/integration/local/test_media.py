@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,6 +17,43 @@ from mesh.local.media import MediaFile
 from mesh.local.mp4 import Mp4Writer
 
 FRAMES = 30
+
+
+_LYING: dict[int, bytes] = {
+    0: struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30),
+    1: struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30),
+    2: struct.pack(">9i", -1 << 16, 0, 0, 0, -1 << 16, 0, 0, 0, 1 << 30),
+    3: struct.pack(">9i", 0, -1 << 16, 0, 1 << 16, 0, 0, 0, 0, 1 << 30),
+}
+"""The matrix of a track header (ISO/IEC 14496-12) by the quarter turns clockwise that set it upright."""
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_how_a_telephone_was_held_is_known(tmp_path: Path, turns: int) -> None:
+    path = _write(tmp_path / "a.mp4", "libx264", {})
+    content = path.read_bytes()
+    straight = content.index(_LYING[0], content.index(b"tkhd"))
+    path.write_bytes(content[:straight] + _LYING[turns] + content[straight + 36 :])
+
+    with MediaFile(path) as file:
+        assert file.quarter_turns == turns
+        assert file.upright_size == ((120, 160) if turns % 2 else (160, 120))
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg"])
+def test_a_single_picture_is_refused_as_such(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    codec, pixels = ("png", "rgb24") if name.endswith("png") else ("mjpeg", "yuvj420p")
+    with av.open(str(path), "w", format="image2", options={"update": "1"}) as container:
+        stream = container.add_stream(codec, rate=1)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, pixels
+        frame = av.VideoFrame.from_ndarray(np.zeros((120, 160, 3), np.uint8), format="rgb24")
+        for packet in itertools.chain(stream.encode(frame), stream.encode(None)):
+            container.mux(packet)
+
+    with pytest.raises(SourceError, match="single picture"):
+        MediaFile(path)
 
 
 def _write(path: Path, codec: str, options: dict[str, str], *, sound: bool = False) -> Path:
@@ -109,7 +147,7 @@ def _access_units() -> list[media_pb2.AccessUnit]:
 def test_mp4_has_every_frame_at_its_time_and_no_metadata(tmp_path: Path, time_base: Fraction) -> None:
     path = tmp_path / "out.mp4"
     times = [number * (4500 if time_base == Fraction(1, 90_000) else 1) + 7 for number in range(FRAMES)]
-    with Mp4Writer(path, width=160, height=120, time_base=time_base) as writer:
+    with Mp4Writer(path, 160, 120, time_base=time_base) as writer:
         for unit, time in zip(_access_units(), times, strict=True):
             writer.write(unit, time)
     with av.open(str(path)) as container:
@@ -129,7 +167,7 @@ def test_broken_off_mp4_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
     path.write_text("the old one")
     unit = _access_units()[0]
-    writer = Mp4Writer(path, width=160, height=120, time_base=Fraction(1, 20))
+    writer = Mp4Writer(path, 160, 120, time_base=Fraction(1, 20))
     writer.write(unit, 0)
     writer.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
 
@@ -139,7 +177,7 @@ def test_broken_off_mp4_leaves_what_was_there(tmp_path: Path) -> None:
 
 def test_times_that_do_not_grow_are_moved_on(tmp_path: Path) -> None:
     path = tmp_path / "out.mp4"
-    with Mp4Writer(path, width=160, height=120, time_base=Fraction(1, 20)) as writer:
+    with Mp4Writer(path, 160, 120, time_base=Fraction(1, 20)) as writer:
         for unit, time in zip(_access_units(), [0, 0, 0, *range(3, FRAMES)], strict=True):
             writer.write(unit, time)
     with av.open(str(path)) as container:
@@ -153,7 +191,7 @@ def test_full_disk_is_said(tmp_path: Path) -> None:
     (tmp_path / ".out.mp4.part").symlink_to(full)
 
     def write() -> None:
-        with Mp4Writer(tmp_path / "out.mp4", width=160, height=120, time_base=Fraction(1, 20)) as writer:
+        with Mp4Writer(tmp_path / "out.mp4", 160, 120, time_base=Fraction(1, 20)) as writer:
             for number, unit in enumerate(_access_units()):
                 writer.write(unit, number)
 

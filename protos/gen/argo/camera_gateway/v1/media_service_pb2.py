@@ -28,7 +28,7 @@ from argo.type.v1 import media_pb2 as argo_dot_type_dot_v1_dot_media__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*argo/camera_gateway/v1/media_service.proto\x12\x16\x61rgo.camera_gateway.v1\x1a(argo/detector/v1/detection_service.proto\x1a$argo/registry/v1/lease_service.proto\x1a\x18\x61rgo/type/v1/media.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfc\x02\n\x13ProcessMediaRequest\x12L\n\nparameters\x18\x01 \x01(\x0b\x32\x36.argo.camera_gateway.v1.ProcessMediaRequest.ParametersH\x00\x12*\n\x06packet\x18\x02 \x01(\x0b\x32\x18.argo.type.v1.AccessUnitH\x00\x1a\xdf\x01\n\nParameters\x12,\n\x05\x63odec\x18\x01 \x01(\x0b\x32\x1d.argo.type.v1.CodecParameters\x12\x1b\n\x13return_masked_video\x18\x02 \x01(\x08\x12\x19\n\x11return_detections\x18\x03 \x01(\x08\x12;\n\rconfiguration\x18\x04 \x01(\x0b\x32$.argo.registry.v1.OpticConfiguration\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\t\n\x07message\"\xe8\x01\n\x14ProcessMediaResponse\x12\x14\n\x0c\x66rame_number\x18\x01 \x01(\x04\x12\x1e\n\x16presentation_timestamp\x18\x02 \x01(\x03\x12(\n\x06masked\x18\x03 \x01(\x0b\x32\x18.argo.type.v1.AccessUnit\x12*\n\x07verdict\x18\x04 \x01(\x0b\x32\x19.argo.detector.v1.Verdict\x12\x17\n\x0fmasked_fraction\x18\x05 \x01(\x02\x12\x13\n\x0bunverdicted\x18\x06 \x01(\x08\x12\x16\n\x0e\x62roken_packets\x18\x07 \x01(\x04\x32}\n\x0cMediaService\x12m\n\x0cProcessMedia\x12+.argo.camera_gateway.v1.ProcessMediaRequest\x1a,.argo.camera_gateway.v1.ProcessMediaResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*argo/camera_gateway/v1/media_service.proto\x12\x16\x61rgo.camera_gateway.v1\x1a(argo/detector/v1/detection_service.proto\x1a$argo/registry/v1/lease_service.proto\x1a\x18\x61rgo/type/v1/media.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x93\x03\n\x13ProcessMediaRequest\x12L\n\nparameters\x18\x01 \x01(\x0b\x32\x36.argo.camera_gateway.v1.ProcessMediaRequest.ParametersH\x00\x12*\n\x06packet\x18\x02 \x01(\x0b\x32\x18.argo.type.v1.AccessUnitH\x00\x1a\xf6\x01\n\nParameters\x12,\n\x05\x63odec\x18\x01 \x01(\x0b\x32\x1d.argo.type.v1.CodecParameters\x12\x1b\n\x13return_masked_video\x18\x02 \x01(\x08\x12\x19\n\x11return_detections\x18\x03 \x01(\x08\x12;\n\rconfiguration\x18\x04 \x01(\x0b\x32$.argo.registry.v1.OpticConfiguration\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\rquarter_turns\x18\x06 \x01(\rB\t\n\x07message\"\xfa\x01\n\x14ProcessMediaResponse\x12\x14\n\x0c\x66rame_number\x18\x01 \x01(\x04\x12\x1e\n\x16presentation_timestamp\x18\x02 \x01(\x03\x12(\n\x06masked\x18\x03 \x01(\x0b\x32\x18.argo.type.v1.AccessUnit\x12*\n\x07verdict\x18\x04 \x01(\x0b\x32\x19.argo.detector.v1.Verdict\x12\x17\n\x0fmasked_fraction\x18\x05 \x01(\x02\x12\x13\n\x0bunverdicted\x18\x06 \x01(\x08\x12\x16\n\x0e\x62roken_packets\x18\x07 \x01(\x04\x12\x10\n\x08stopping\x18\x08 \x01(\x08\x32}\n\x0cMediaService\x12m\n\x0cProcessMedia\x12+.argo.camera_gateway.v1.ProcessMediaRequest\x1a,.argo.camera_gateway.v1.ProcessMediaResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,11 +36,11 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'argo.camera_gateway.v1.medi
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PROCESSMEDIAREQUEST']._serialized_start=210
-  _globals['_PROCESSMEDIAREQUEST']._serialized_end=590
+  _globals['_PROCESSMEDIAREQUEST']._serialized_end=613
   _globals['_PROCESSMEDIAREQUEST_PARAMETERS']._serialized_start=356
-  _globals['_PROCESSMEDIAREQUEST_PARAMETERS']._serialized_end=579
-  _globals['_PROCESSMEDIARESPONSE']._serialized_start=593
-  _globals['_PROCESSMEDIARESPONSE']._serialized_end=825
-  _globals['_MEDIASERVICE']._serialized_start=827
-  _globals['_MEDIASERVICE']._serialized_end=952
+  _globals['_PROCESSMEDIAREQUEST_PARAMETERS']._serialized_end=602
+  _globals['_PROCESSMEDIARESPONSE']._serialized_start=616
+  _globals['_PROCESSMEDIARESPONSE']._serialized_end=866
+  _globals['_MEDIASERVICE']._serialized_start=868
+  _globals['_MEDIASERVICE']._serialized_end=993
 # @@protoc_insertion_point(module_scope)

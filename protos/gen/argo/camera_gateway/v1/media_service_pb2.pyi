@@ -37,10 +37,15 @@ class ProcessMediaRequest(_message.Message):
         RETURN_DETECTIONS_FIELD_NUMBER: _builtins.int
         CONFIGURATION_FIELD_NUMBER: _builtins.int
         START_TIME_FIELD_NUMBER: _builtins.int
+        QUARTER_TURNS_FIELD_NUMBER: _builtins.int
         return_masked_video: _builtins.bool
         """Whether masked pictures are wanted back."""
         return_detections: _builtins.bool
         """Whether detections are wanted back."""
+        quarter_turns: _builtins.int
+        """Quarter turns clockwise after which the pictures stand upright, 0 to 3: a telephone's containers say so, and detectors know
+        people upright. Detections and masked pictures are of the turned picture.
+        """
         @_builtins.property
         def codec(self) -> _media_pb2.CodecParameters:
             """How to decode the packets."""
@@ -61,10 +66,11 @@ class ProcessMediaRequest(_message.Message):
             return_detections: _builtins.bool = ...,
             configuration: _lease_service_pb2.OpticConfiguration | None = ...,
             start_time: _timestamp_pb2.Timestamp | None = ...,
+            quarter_turns: _builtins.int = ...,
         ) -> None: ...
         _HasFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "configuration", b"configuration", "start_time", b"start_time"]  # noqa: Y015
         def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-        _ClearFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "configuration", b"configuration", "return_detections", b"return_detections", "return_masked_video", b"return_masked_video", "start_time", b"start_time"]  # noqa: Y015
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "configuration", b"configuration", "quarter_turns", b"quarter_turns", "return_detections", b"return_detections", "return_masked_video", b"return_masked_video", "start_time", b"start_time"]  # noqa: Y015
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -107,6 +113,7 @@ class ProcessMediaResponse(_message.Message):
     MASKED_FRACTION_FIELD_NUMBER: _builtins.int
     UNVERDICTED_FIELD_NUMBER: _builtins.int
     BROKEN_PACKETS_FIELD_NUMBER: _builtins.int
+    STOPPING_FIELD_NUMBER: _builtins.int
     frame_number: _builtins.int
     """Its number in presentation order, from 1."""
     presentation_timestamp: _builtins.int
@@ -117,6 +124,10 @@ class ProcessMediaResponse(_message.Message):
     """True when it was masked without a verdict of its own."""
     broken_packets: _builtins.int
     """Packets so far that could not be decoded."""
+    stopping: _builtins.bool
+    """The last message before an error, and of no frame: nothing more is read, so stop sending. A client that goes on learns the
+    reason only if it is done soon, since gRPC keeps it from one that still sends.
+    """
     @_builtins.property
     def masked(self) -> _media_pb2.AccessUnit:
         """The masked picture, if wanted; of the frame's own size."""
@@ -135,10 +146,11 @@ class ProcessMediaResponse(_message.Message):
         masked_fraction: _builtins.float = ...,
         unverdicted: _builtins.bool = ...,
         broken_packets: _builtins.int = ...,
+        stopping: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["masked", b"masked", "verdict", b"verdict"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["broken_packets", b"broken_packets", "frame_number", b"frame_number", "masked", b"masked", "masked_fraction", b"masked_fraction", "presentation_timestamp", b"presentation_timestamp", "unverdicted", b"unverdicted", "verdict", b"verdict"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["broken_packets", b"broken_packets", "frame_number", b"frame_number", "masked", b"masked", "masked_fraction", b"masked_fraction", "presentation_timestamp", b"presentation_timestamp", "stopping", b"stopping", "unverdicted", b"unverdicted", "verdict", b"verdict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

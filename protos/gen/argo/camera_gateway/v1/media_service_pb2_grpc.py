@@ -51,6 +51,7 @@ class MediaServiceServicer:
 
         The first message carries the parameters, the others one packet each, in decoding order. Every decoded frame is answered
         once, in presentation order. The stream pushes back instead of dropping.
+        Before an error, `stopping` is answered.
         Errors: INVALID_ARGUMENT for a codec that is not taken or packets that do not decode at all; UNAVAILABLE when the detector or the
         anonymizer is away.
         """

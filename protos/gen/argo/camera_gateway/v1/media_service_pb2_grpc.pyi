@@ -38,6 +38,7 @@ class MediaServiceStub:
 
     The first message carries the parameters, the others one packet each, in decoding order. Every decoded frame is answered
     once, in presentation order. The stream pushes back instead of dropping.
+    Before an error, `stopping` is answered.
     Errors: INVALID_ARGUMENT for a codec that is not taken or packets that do not decode at all; UNAVAILABLE when the detector or the
     anonymizer is away.
     """
@@ -52,6 +53,7 @@ class MediaServiceAsyncStub(MediaServiceStub):
 
     The first message carries the parameters, the others one packet each, in decoding order. Every decoded frame is answered
     once, in presentation order. The stream pushes back instead of dropping.
+    Before an error, `stopping` is answered.
     Errors: INVALID_ARGUMENT for a codec that is not taken or packets that do not decode at all; UNAVAILABLE when the detector or the
     anonymizer is away.
     """
@@ -69,6 +71,7 @@ class MediaServiceServicer(metaclass=_abc_1.ABCMeta):
 
         The first message carries the parameters, the others one packet each, in decoding order. Every decoded frame is answered
         once, in presentation order. The stream pushes back instead of dropping.
+        Before an error, `stopping` is answered.
         Errors: INVALID_ARGUMENT for a codec that is not taken or packets that do not decode at all; UNAVAILABLE when the detector or the
         anonymizer is away.
         """
