@@ -190,12 +190,11 @@ class MediaJob:
         try:
             await asyncio.gather(reading, *stages)
         except ArgoError:
+            await _ended(*stages)
             await self._read_out(reading)
             raise
         finally:
-            for stage in (reading, *stages):
-                stage.cancel()
-            await asyncio.gather(reading, *stages, return_exceptions=True)
+            await _ended(reading, *stages)
             analyze.cancel()
             if redact is not None:
                 redact.cancel()
@@ -357,6 +356,12 @@ async def _parameters(requests: AsyncIterator[media.ProcessMediaRequest]) -> med
     if violations:
         raise InvalidArgument("the codec parameters cannot be used", reason="CODEC_NOT_TAKEN", violations=violations)
     return first.parameters
+
+
+async def _ended(*stages: asyncio.Future[None]) -> None:
+    for stage in stages:
+        stage.cancel()
+    await asyncio.gather(*stages, return_exceptions=True)
 
 
 async def _answer(call: Any, item: _Item) -> Any:

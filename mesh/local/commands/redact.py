@@ -129,8 +129,11 @@ def redact(paths: tuple[Path, ...], report: Path | None, style: str, threads: in
 
     The exit status is 0 when everything was written, 1 when something was not, 2 when the command cannot be understood.
     """
-    wish = wanted(style)
-    outcomes = run(lambda: _redact(plan(paths), report, wish, threads))
+    try:
+        todo = plan(paths)
+    except LocalError as error:
+        raise click.UsageError(f"{error.problem}: {error.remedy}") from None
+    outcomes = run(lambda: _redact(todo, report, wanted(style), threads))
     if outcomes is None:
         raise click.exceptions.Exit(130)
     failed = sum(outcome.report is None for outcome in outcomes)

@@ -82,7 +82,7 @@ def test_output_over_the_input_is_refused(video: Path, tmp_path: Path) -> None:
     result = _argo("redact", video, video, folder=tmp_path)
 
     assert result.returncode == 2
-    assert "must be another file than IN" in result.stderr
+    assert "would be overwritten" in result.stderr
     assert video.read_bytes() == before
 
 
