@@ -57,9 +57,9 @@ class Credibility:
             return np.zeros(len(boxes), np.bool_)
         centres, sides = _centres_and_sides(boxes)
         old_centres, old_sides = _centres_and_sides(before)
-        distance = np.abs(centres[:, None] - old_centres[None]).max(axis=2)
-        is_near = distance <= self.rules.reach * sides.max(axis=1)[:, None]
-        is_alike = np.abs(np.log(sides[:, None] / old_sides[None])).max(axis=2) <= np.log(self.rules.alike)
+        distance = _farthest(centres, old_centres)
+        is_near = distance <= self.rules.reach * np.maximum(sides[:, 0], sides[:, 1])[:, None]
+        is_alike = _farthest(np.log(sides), np.log(old_sides)) <= np.log(self.rules.alike)
         found: npt.NDArray[np.bool_] = (is_near & is_alike).any(axis=1)
         return found
 
@@ -67,3 +67,11 @@ class Credibility:
 def _centres_and_sides(boxes: Boxes) -> tuple[Boxes, Boxes]:
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], np.float32(1e-4))
     return ((boxes[:, :2] + boxes[:, 2:]) / 2).astype(np.float32), sides.astype(np.float32)
+
+
+def _farthest(one: Boxes, other: Boxes) -> Boxes:
+    """The larger of the distances in x and in y, of every pair: len(one) x len(other)."""
+    across = np.abs(one[:, None, 0] - other[None, :, 0])
+    down = np.abs(one[:, None, 1] - other[None, :, 1])
+    farthest: Boxes = np.maximum(across, down)
+    return farthest
