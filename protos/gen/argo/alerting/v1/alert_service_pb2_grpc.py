@@ -169,7 +169,8 @@ class AlertServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ShelveAlert(self, request, context):
-        """Sets an alert aside until a time. Errors: FAILED_PRECONDITION unless it is raised, acknowledged or verified.
+        """Sets an alert aside until a time. Errors: FAILED_PRECONDITION unless it is raised, acknowledged or verified, or when it gathers a flood
+        (ALERT_OF_FLOOD).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -60,7 +60,9 @@ class AlertServiceStub:
     CloseAlert: _grpc.UnaryUnaryMultiCallable[_alert_service_pb2.CloseAlertRequest, _alert_service_pb2.Alert]
     """Ends an alert. Errors: FAILED_PRECONDITION unless it is acknowledged, verified or dispatched."""
     ShelveAlert: _grpc.UnaryUnaryMultiCallable[_alert_service_pb2.ShelveAlertRequest, _alert_service_pb2.Alert]
-    """Sets an alert aside until a time. Errors: FAILED_PRECONDITION unless it is raised, acknowledged or verified."""
+    """Sets an alert aside until a time. Errors: FAILED_PRECONDITION unless it is raised, acknowledged or verified, or when it gathers a flood
+    (ALERT_OF_FLOOD).
+    """
     UnshelveAlert: _grpc.UnaryUnaryMultiCallable[_alert_service_pb2.UnshelveAlertRequest, _alert_service_pb2.Alert]
     """Takes an alert off the shelf before its time: it is raised again. Errors: FAILED_PRECONDITION unless it is shelved."""
     HandOverAlert: _grpc.UnaryUnaryMultiCallable[_alert_service_pb2.HandOverAlertRequest, _alert_service_pb2.Alert]
@@ -106,7 +108,9 @@ class AlertServiceAsyncStub(AlertServiceStub):
     CloseAlert: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.CloseAlertRequest, _alert_service_pb2.Alert]  # type: ignore[assignment]
     """Ends an alert. Errors: FAILED_PRECONDITION unless it is acknowledged, verified or dispatched."""
     ShelveAlert: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.ShelveAlertRequest, _alert_service_pb2.Alert]  # type: ignore[assignment]
-    """Sets an alert aside until a time. Errors: FAILED_PRECONDITION unless it is raised, acknowledged or verified."""
+    """Sets an alert aside until a time. Errors: FAILED_PRECONDITION unless it is raised, acknowledged or verified, or when it gathers a flood
+    (ALERT_OF_FLOOD).
+    """
     UnshelveAlert: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.UnshelveAlertRequest, _alert_service_pb2.Alert]  # type: ignore[assignment]
     """Takes an alert off the shelf before its time: it is raised again. Errors: FAILED_PRECONDITION unless it is shelved."""
     HandOverAlert: _aio.UnaryUnaryMultiCallable[_alert_service_pb2.HandOverAlertRequest, _alert_service_pb2.Alert]  # type: ignore[assignment]
@@ -197,7 +201,9 @@ class AlertServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _alert_service_pb2.ShelveAlertRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_alert_service_pb2.Alert, _abc.Awaitable[_alert_service_pb2.Alert]]:
-        """Sets an alert aside until a time. Errors: FAILED_PRECONDITION unless it is raised, acknowledged or verified."""
+        """Sets an alert aside until a time. Errors: FAILED_PRECONDITION unless it is raised, acknowledged or verified, or when it gathers a flood
+        (ALERT_OF_FLOOD).
+        """
 
     @_abc_1.abstractmethod
     def UnshelveAlert(

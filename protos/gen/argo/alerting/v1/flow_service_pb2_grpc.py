@@ -27,6 +27,8 @@ if _version_not_supported:
 
 class FlowServiceStub:
     """Gives aggregates to the city's own systems, with their coverage and error beside each number, on fixed grids.
+
+    Who is not there for security sees the lines and zones of the city's own cameras that run under the GDPR; others do not exist for it.
     """
 
     def __init__(self, channel):
@@ -49,6 +51,8 @@ class FlowServiceStub:
 
 class FlowServiceServicer:
     """Gives aggregates to the city's own systems, with their coverage and error beside each number, on fixed grids.
+
+    Who is not there for security sees the lines and zones of the city's own cameras that run under the GDPR; others do not exist for it.
     """
 
     def ListFlows(self, request, context):
@@ -95,6 +99,8 @@ def add_FlowServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class FlowService:
     """Gives aggregates to the city's own systems, with their coverage and error beside each number, on fixed grids.
+
+    Who is not there for security sees the lines and zones of the city's own cameras that run under the GDPR; others do not exist for it.
     """
 
     @staticmethod

@@ -27,7 +27,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class FlowServiceStub:
-    """Gives aggregates to the city's own systems, with their coverage and error beside each number, on fixed grids."""
+    """Gives aggregates to the city's own systems, with their coverage and error beside each number, on fixed grids.
+
+    Who is not there for security sees the lines and zones of the city's own cameras that run under the GDPR; others do not exist for it.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -49,7 +52,10 @@ class FlowServiceStub:
 
 @_typing.type_check_only
 class FlowServiceAsyncStub(FlowServiceStub):
-    """Gives aggregates to the city's own systems, with their coverage and error beside each number, on fixed grids."""
+    """Gives aggregates to the city's own systems, with their coverage and error beside each number, on fixed grids.
+
+    Who is not there for security sees the lines and zones of the city's own cameras that run under the GDPR; others do not exist for it.
+    """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListFlows: _aio.UnaryUnaryMultiCallable[_flow_service_pb2.ListFlowsRequest, _flow_service_pb2.ListFlowsResponse]  # type: ignore[assignment]
@@ -67,7 +73,10 @@ class FlowServiceAsyncStub(FlowServiceStub):
     """
 
 class FlowServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Gives aggregates to the city's own systems, with their coverage and error beside each number, on fixed grids."""
+    """Gives aggregates to the city's own systems, with their coverage and error beside each number, on fixed grids.
+
+    Who is not there for security sees the lines and zones of the city's own cameras that run under the GDPR; others do not exist for it.
+    """
 
     @_abc_1.abstractmethod
     def ListFlows(
