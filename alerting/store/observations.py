@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from operator import itemgetter
 from typing import Any, Final
 
 import asyncpg
@@ -28,6 +29,8 @@ _SETTLED: Final = 1000
 
 _TRACK: Final = COLUMNS.index("track")
 _OBSERVER: Final = COLUMNS.index("observer")
+_BY_OBSERVER: Final = itemgetter(_OBSERVER)
+_BY_KEY: Final = itemgetter(_OBSERVER, COLUMNS.index("start_time"), _TRACK)
 
 Key = tuple[str, str]
 Row = tuple[Any, ...]
@@ -89,8 +92,9 @@ class ObservationStore:
                 return settled
 
     async def _write(self, observations: Sequence[Observation], now: datetime) -> None:
-        ended = [self.row(item) for item in observations if item.finished]
-        running = [(*self.row(item), now) for item in observations if not item.finished]
+        # In the order of the index a row costs a quarter less, and replicas take the locks of rows in the same order.
+        ended = sorted((self.row(item) for item in observations if item.finished), key=_BY_OBSERVER)
+        running = sorted(((*self.row(item), now) for item in observations if not item.finished), key=_BY_KEY)
         if len(ended) >= _COPIED:
             with contextlib.suppress(asyncpg.UniqueViolationError):
                 await self._write_rows(ended, running, _copy)
