@@ -129,6 +129,7 @@ class Eraser:
         While the registry does not say what is held, only what is overdue by the longest postponement goes, and of that
         nothing that was held when it last answered. If it is not even known what was held then, nothing goes.
         """
+        self._store.forget_past_days()
         try:
             due_by = await self._learn_holds()
             if self._holds is None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import urllib.parse
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +36,8 @@ from mesh.errors import NotFound, StartupError, Unavailable
 _ABSENT: Final = (NotFoundError, FileNotFoundError)
 _PRESENT: Final = (AlreadyExistsError, FileExistsError)
 _HOLDS: Final = "holds.sealed"
+PATIENCE_SECONDS: Final = 20.0
+"""How long a segment may take until the store counts as gone, and is said to be; it takes a bucket some 50 ms."""
 _DELETES_AT_ONCE: Final = 16
 _KNOWN_KEYS: Final = 4096
 """Data keys kept in memory: those of 600 optics for today and the days that are being read."""
@@ -60,11 +62,21 @@ class RecordingStore:
     Args:
         objects: where they lie.
         wrapping: wraps the data keys.
+        clock: the present time, aware.
+        patience_seconds: how long a segment may take on its way into the store.
     """
 
-    def __init__(self, objects: ObjectStore, wrapping: KeyWrapping) -> None:
+    def __init__(
+        self,
+        objects: ObjectStore,
+        wrapping: KeyWrapping,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
         self._objects = objects
         self._wrapping = wrapping
+        self._clock = clock
+        self._patience_seconds = patience_seconds
         self._seals: dict[KeyScope, Seal] = {}
 
     async def write(self, segment: SegmentName, content: bytes) -> None:
@@ -74,10 +86,21 @@ class RecordingStore:
             Unavailable: the store does not take it now: it is full, gone, or refuses us.
         """
         try:
-            seal = await self._seal_for(segment.scope)
-            await obstore.put_async(self._objects, segment.name, seal.close(segment.name, content))
+            async with asyncio.timeout(self._patience_seconds):
+                await self._write(segment, content)
         except (BaseError, OSError) as error:
             raise _unavailable(error) from error
+
+    async def _write(self, segment: SegmentName, content: bytes) -> None:
+        is_late = segment.scope.day < self._clock().astimezone(UTC).date()
+        if is_late:
+            # Another replica may have erased the key of a day that is over: what is known of it here proves nothing.
+            self._seals.pop(segment.scope, None)
+        seal = await self._seal_for(segment.scope)
+        await obstore.put_async(self._objects, segment.name, seal.close(segment.name, content))
+        if is_late:
+            # If the key went meanwhile, nobody could ever open it: it is written anew.
+            await obstore.head_async(self._objects, segment.scope.name)
 
     async def read(self, segment: SegmentName) -> bytes:
         """The content of a segment.
@@ -157,6 +180,11 @@ class RecordingStore:
         """
         for start in range(0, len(names), _DELETES_AT_ONCE):
             await asyncio.gather(*(self._erase(name) for name in names[start : start + _DELETES_AT_ONCE]))
+
+    def forget_past_days(self) -> None:
+        """Forgets the keys of days that are over: one that another replica erased must not live on in this memory."""
+        today = self._clock().astimezone(UTC).date()
+        self._seals = {scope: seal for scope, seal in self._seals.items() if scope.day >= today}
 
     async def erase_keys(self, scopes: Sequence[KeyScope]) -> None:
         """Erases data keys, here and in memory.

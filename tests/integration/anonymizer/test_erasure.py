@@ -11,7 +11,11 @@ from structlog.testing import capture_logs
 from anonymizer import cli
 from anonymizer.database import Database
 from anonymizer.domain.holding import LONGEST_POSTPONEMENT, Holds
-from mesh.errors import NotFound
+from anonymizer.domain.segments import SegmentName
+from anonymizer.sealing import Seal
+from anonymizer.store import RecordingStore, open_objects
+from anonymizer.wrapping import FileWrapping
+from mesh.errors import NotFound, Unavailable
 from mesh.postgres import Pool
 from tests.integration.anonymizer.erasing import (
     LENGTH,
@@ -166,6 +170,63 @@ async def test_a_key_that_seals_what_the_index_does_not_know_stays(world: World,
     assert len(files_with(".key", tmp_path)) == 1
     assert await world.left_at(MONTH + timedelta(days=1)) == {late}
     assert await world.indexed() == {late}
+
+
+def replica(folder: Path) -> RecordingStore:
+    """What another replica knows of the same store, a month later."""
+    return RecordingStore(open_objects((folder / "recordings").as_uri()), FileWrapping(b"\1" * 32), lambda: MONTH)
+
+
+async def test_what_a_hold_keeps_can_be_read_though_another_replica_erased_the_key_of_its_day(
+    world: World, tmp_path: Path
+) -> None:
+    """A segment that waited for the store until the key that its replica knew was gone."""
+    late = replica(tmp_path)
+    await late.read(await recorded(world, NORTH, NOON))
+    assert await world.left_at(MONTH) == set()
+
+    held = SegmentName(NORTH, NOON + LENGTH, LENGTH, WEEK)
+    await late.write(held, b"held")
+
+    assert await replica(tmp_path).read(held) == b"held"
+
+
+async def test_a_key_that_goes_while_a_held_segment_is_written_lets_it_be_written_anew(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = replica(tmp_path)
+    await late.read(await recorded(world, NORTH, NOON, timedelta(hours=1)))
+    held = SegmentName(NORTH, NOON + LENGTH, LENGTH, WEEK)
+    close = Seal.close
+
+    def slowly(seal: Seal, name: str, content: bytes) -> bytes:
+        for key in tmp_path.rglob("*.key"):
+            key.unlink()
+        return close(seal, name, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Seal, "close", slowly)
+        with pytest.raises(Unavailable):
+            await late.write(held, b"held")
+    await late.write(held, b"held")
+
+    assert await replica(tmp_path).read(held) == b"held"
+
+
+async def test_a_key_that_another_replica_erased_is_forgotten_here_too(world: World, tmp_path: Path) -> None:
+    segment = await recorded(world, NORTH, NOON)
+    path = tmp_path / "recordings" / segment.name
+    backup = path.read_bytes()
+    other = World.of(replica(tmp_path), world.database)
+    await other.store.read(segment)
+    await world.left_at(MONTH)
+    path.write_bytes(backup)
+
+    other.now = NOON
+    await other.eraser.once()
+
+    with pytest.raises(NotFound):
+        await other.store.read(segment)
 
 
 async def test_what_only_the_store_knows_is_erased_too(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -13,12 +14,13 @@ from moto.server import ThreadedMotoServer
 
 from anonymizer.database import Database
 from anonymizer.domain.holding import Holds
+from anonymizer.domain.segments import SegmentName
 from anonymizer.sealing import SealBrokenError
 from anonymizer.store import RecordingStore, open_objects
 from anonymizer.wrapping import KmsWrapping
 from mesh.errors import Unavailable
 from mesh.postgres import Pool
-from tests.integration.anonymizer.erasing import LENGTH, MONTH, NOON, NORTH, SOUTH, World, hold, recorded
+from tests.integration.anonymizer.erasing import LENGTH, MONTH, NOON, NORTH, SOUTH, WEEK, World, hold, recorded
 
 BUCKET, PREFIX = "argo-recordings", "turin"
 
@@ -137,3 +139,17 @@ async def test_a_key_service_that_is_away_is_unavailable(
 
     assert caught.value.reason == "KEY_SERVICE_UNAVAILABLE"
     assert kms_key not in str(caught.value)
+
+
+async def test_a_bucket_that_takes_connections_and_never_answers_counts_as_gone(
+    aws: Any, kms_key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes meanwhile is masked and shown all the same: see test_store_failures."""
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        store = RecordingStore(open_objects(f"s3://{BUCKET}/{PREFIX}"), KmsWrapping(kms_key), patience_seconds=0.2)
+        with pytest.raises(Unavailable) as caught:
+            await store.write(SegmentName(NORTH, NOON, LENGTH, WEEK), b"x")
+
+    assert caught.value.reason == "STORE_UNAVAILABLE"
