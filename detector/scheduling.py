@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 import itertools
 import time
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import structlog
 from opentelemetry import trace
 
-from detector.domain.batching import BatchingParameters, BatchQueue
+from detector.domain.batching import BatchingParameters, BatchQueue, ExpectedTime
 from detector.domain.tiling import Attention
 
 if TYPE_CHECKING:
@@ -31,12 +32,16 @@ MOST_AT_WORK: Final = 2
 """Batches that have been given to the model and have no answer yet."""
 
 
-class Overload(Exception):
-    """There were more frames than the model can look at; this one was not looked at."""
+class Refusal(enum.Enum):
+    """Why a frame was not looked at.
 
+    An answer and not an exception: that would tie the frame's memory into a circle, until the next garbage collection.
+    """
 
-class ModelFailure(Exception):
-    """The model failed on this frame."""
+    OVERLOAD = enum.auto()
+    """There were more frames than the model can look at."""
+    FAILURE = enum.auto()
+    """The model failed on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +49,19 @@ class Look:
     """What a model said of a frame.
 
     Attributes:
+        planes: the frame.
         detections: everything above the masking threshold, in pixels of the frame.
         digest: SHA-256 of the model that looked, in hexadecimal.
         thresholds: of its card.
     """
 
+    planes: Planes
     detections: Detections
     digest: str
     thresholds: Thresholds
 
 
-Answer: TypeAlias = "asyncio.Future[Look]"
-"""Ends with the look, with Overload or with ModelFailure."""
+Answer: TypeAlias = "asyncio.Future[Look | Refusal]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,9 @@ class Scheduler:
         self._changed = asyncio.Event()
         """A frame has come, or a batch has ended."""
         self._failing = False
+        self._answering = ExpectedTime()
+        """From the moment when a batch is taken to its answers: behind the one before it, and behind all else that this
+        process does."""
 
     @property
     def model(self) -> Model:
@@ -129,8 +138,6 @@ class Scheduler:
             ValueError: more frames of a stream that wants every frame are waiting than may.
         """
         answer: Answer = asyncio.get_running_loop().create_future()
-        # Nobody asks for the answer of a stream that has ended.
-        answer.add_done_callback(lambda done: done.cancelled() or done.exception())
         job = _Job(planes, self._attentions[key], answer, span)
         for passed_over in self._queue.offer(key, job, shape=planes.luma.shape, now=time.monotonic()):
             _refuse(passed_over)
@@ -149,7 +156,7 @@ class Scheduler:
             while True:
                 self._changed.clear()
                 now = time.monotonic()
-                for late in self._queue.expire(now):
+                for late in self._queue.expire(now, ahead=self._answering.seconds):
                     _refuse(late)
                 jobs = self._next(now, at_work=len(looking))
                 if jobs:
@@ -181,7 +188,7 @@ class Scheduler:
         for job in jobs:
             job.span.set_attribute("batch_size", len(jobs))
         # Another model may come while this one looks.
-        model = self._model
+        model, taken = self._model, time.monotonic()
         try:
             found = await model.analyze(
                 [job.planes for job in jobs],
@@ -193,23 +200,22 @@ class Scheduler:
                 log.exception("model.failed", model=model.card.name, error_reason=type(error).__name__)
             self._failing = model is self._model
             for job in jobs:
-                _end(job, "failure")
-                if not job.answer.done():
-                    job.answer.set_exception(ModelFailure())
+                _refuse(job, Refusal.FAILURE)
             return
+        self._answering.take(time.monotonic() - taken)
         if self._failing and model is self._model:
             log.info("model.recovered", model=model.card.name)
             self._failing = False
         for job, detections in zip(jobs, found, strict=True):
             _end(job, "analysed")
             if not job.answer.done():
-                job.answer.set_result(Look(detections, model.digest, model.card.thresholds))
+                job.answer.set_result(Look(job.planes, detections, model.digest, model.card.thresholds))
 
 
-def _refuse(job: _Job) -> None:
-    _end(job, "overload")
+def _refuse(job: _Job, refusal: Refusal = Refusal.OVERLOAD) -> None:
+    _end(job, refusal.name.lower())
     if not job.answer.done():
-        job.answer.set_exception(Overload())
+        job.answer.set_result(refusal)
 
 
 def _end(job: _Job, outcome: str) -> None:

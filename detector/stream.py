@@ -16,7 +16,7 @@ from detector.domain.analysis import FiredRule, OpticAnalysis
 from detector.domain.configuration import OpticConfiguration
 from detector.domain.picture import Picture
 from detector.packing import FrameHeader, pack_event, pack_flow, pack_refusal, pack_verdict
-from detector.scheduling import Answer, ModelFailure, Overload, Scheduler
+from detector.scheduling import Answer, Refusal, Scheduler
 from detector.unpacking import require_configuration, unpack_configuration, unpack_frame
 from mesh import tracing
 from mesh.errors import Unavailable
@@ -37,6 +37,11 @@ LIVE_PENDING: Final = 64
 Requests = AsyncIterator[detection_service_pb2.AnalyzeRequest]
 Verdict = detection_service_pb2.Verdict
 Event = bus_pb2.Event
+
+_OUTCOMES: Final = {
+    Refusal.OVERLOAD: Verdict.OUTCOME_NOT_ANALYSED_OVERLOAD,
+    Refusal.FAILURE: Verdict.OUTCOME_NOT_ANALYSED_FAILURE,
+}
 
 
 @dataclass(frozen=True)
@@ -72,13 +77,11 @@ class _Pending:
         header: of the frame.
         arrived: on the monotonic clock, seconds.
         answer: of the model, once it has looked.
-        picture: the frame, small; None: nothing looks at the picture itself now.
     """
 
     header: FrameHeader
     arrived: float
     answer: Answer
-    picture: Picture | None
 
 
 _Step = _Pending | OpticConfiguration | Exception | None
@@ -131,7 +134,7 @@ class AnalysisStream:
         _tell_not_running(analysis)
         with self._parts.scheduler.stream(every_frame=every_frame) as key:
             tasks = (
-                asyncio.create_task(self._read(requests, key, analysis), name="analyze-reader"),
+                asyncio.create_task(self._read(requests, key), name="analyze-reader"),
                 asyncio.create_task(self._watch_drain(), name="analyze-drain"),
             )
             try:
@@ -143,7 +146,7 @@ class AnalysisStream:
                 self._report(analysis, None, to_bus=not every_frame)
                 log.info("analysis.ended", optic=configuration.optic)
 
-    async def _read(self, requests: Requests, key: int, analysis: OpticAnalysis) -> None:
+    async def _read(self, requests: Requests, key: int) -> None:
         try:
             async for request in requests:
                 if request.WhichOneof("message") == "configuration":
@@ -153,8 +156,7 @@ class AnalysisStream:
                 await self._places.acquire()
                 span = tracing.start_child("detector.analyze", header.traceparent)
                 answer = self._parts.scheduler.submit(key, planes, span)
-                picture = Picture.of(planes) if analysis.wants_picture(header.seconds) else None
-                await self._steps.put(_Pending(header, time.monotonic(), answer, picture))
+                await self._steps.put(_Pending(header, time.monotonic(), answer))
             await self._steps.put(None)
         except Exception as error:  # noqa: BLE001 - the writer raises it
             # After the verdicts on the frames before it.
@@ -179,15 +181,13 @@ class AnalysisStream:
 
     async def _answer(self, pending: _Pending, analysis: OpticAnalysis, *, to_bus: bool) -> Verdict:
         header = pending.header
-        try:
-            look = await pending.answer
-        except Overload:
-            return self._refuse(pending, "overload", Verdict.OUTCOME_NOT_ANALYSED_OVERLOAD)
-        except ModelFailure:
-            return self._refuse(pending, "failure", Verdict.OUTCOME_NOT_ANALYSED_FAILURE)
+        look = await pending.answer
+        if isinstance(look, Refusal):
+            return self._refuse(pending, look)
         span = tracing.start_child("detector.rules", header.traceparent)
         analysis.believe(birth_score=look.thresholds.events, strong_score=look.thresholds.tracking)
-        found = analysis.step(header.seconds, header.width, header.height, look.detections, pending.picture)
+        picture = Picture.of(look.planes) if analysis.wants_picture(header.seconds) else None
+        found = analysis.step(header.seconds, header.width, header.height, look.detections, picture)
         events = self._events(found.fired, analysis.configuration, header, span, digest=look.digest)
         if to_bus:
             with trace.use_span(span):
@@ -219,10 +219,10 @@ class AnalysisStream:
             span.add_event("rule.fired", {"rule": fired.specification.name, "topic": fired.topic})
         return [pack_event(configuration, header, fired, digest=digest, traceparent=traceparent) for fired in firings]
 
-    def _refuse(self, pending: _Pending, reason: str, outcome: Verdict.Outcome.ValueType) -> Verdict:
-        elapsed = self._count(pending, reason)
+    def _refuse(self, pending: _Pending, refusal: Refusal) -> Verdict:
+        elapsed = self._count(pending, refusal.name.lower())
         digest = self._parts.scheduler.model.digest
-        return pack_refusal(pending.header, outcome, digest=digest, elapsed=elapsed)
+        return pack_refusal(pending.header, _OUTCOMES[refusal], digest=digest, elapsed=elapsed)
 
     def _count(self, pending: _Pending, outcome: str) -> float:
         elapsed = time.monotonic() - pending.arrived

@@ -54,7 +54,10 @@ def unpack_frame(frame: media_pb2.Frame) -> tuple[FrameHeader, Planes]:
         violations.append(FieldViolation("frame.i420", str(error)))
     if violations or planes is None:
         _refuse("the frame cannot be used", violations)
-    header = FrameHeader(frame.sequence, frame.capture_time, frame.width, frame.height, frame.traceparent)
+    # A copy: a part of a message keeps all of it in memory, pixels and all, and headers live longer than frames.
+    capture_time = media_pb2.CaptureTime()
+    capture_time.CopyFrom(frame.capture_time)
+    header = FrameHeader(frame.sequence, capture_time, frame.width, frame.height, frame.traceparent)
     return header, planes
 
 

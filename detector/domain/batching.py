@@ -24,7 +24,7 @@ class BatchingParameters:
     Attributes:
         most_frames: the largest batch.
         fill_seconds: how long a frame may wait for others to share its batch.
-        budget_seconds: how long a live frame may wait at all; after that it is passed over.
+        budget_seconds: how long a live frame may be without an answer; one that would be is passed over.
         most_waiting: places in the queue of an optic that wants every frame.
     """
 
@@ -48,6 +48,30 @@ class _Optic(Generic[T]):
     served: int
     """When one of its frames was last taken, counted in frames taken."""
     waiting: deque[_Waiting[T]] = field(default_factory=deque)
+
+
+class ExpectedTime:
+    """How long something will take at most, nearly always: the mean of what it took, and its scatter four times.
+
+    Both are smoothed as the round-trip time of TCP is (RFC 6298, section 2).
+    """
+
+    def __init__(self) -> None:
+        self._mean: float | None = None
+        self._deviation = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """0 before it has been measured."""
+        return 0.0 if self._mean is None else self._mean + 4.0 * self._deviation
+
+    def take(self, seconds: float) -> None:
+        """One more measurement."""
+        if self._mean is None:
+            self._mean, self._deviation = seconds, seconds / 2
+            return
+        self._deviation += (abs(seconds - self._mean) - self._deviation) / 4
+        self._mean += (seconds - self._mean) / 8
 
 
 class BatchQueue(Generic[T]):
@@ -105,12 +129,20 @@ class BatchQueue(Generic[T]):
         optic.waiting.append(_Waiting(item, shape, now, self._arrivals))
         return passed_over
 
-    def expire(self, now: float) -> list[T]:
-        """Take out the live frames that have waited longer than their budget."""
+    def expire(self, now: float, *, ahead: float = 0.0) -> list[T]:
+        """Take out the live frames that could not be answered within their budget any more.
+
+        Args:
+            now: see offer.
+            ahead: for how long a frame that is taken now is looked at, with what lies before it, seconds. More than
+                half of the budget counts as half: a model that is too slow for its budget looks at what it can.
+        """
+        budget = self._parameters.budget_seconds
+        longest = budget - min(ahead, budget / 2)
         late: list[T] = []
         for optic in self._optics.values():
             waiting = [] if optic.every_frame else [*optic.waiting]
-            if waiting and now - waiting[0].arrived > self._parameters.budget_seconds:
+            if waiting and now - waiting[0].arrived > longest:
                 late.append(optic.waiting.popleft().item)
         return late
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -16,7 +18,7 @@ from detector import model as models
 from detector.domain.batching import BatchingParameters
 from detector.domain.preprocessing import Planes
 from detector.metrics import DetectorMetrics
-from detector.scheduling import MOST_AT_WORK, Overload, Scheduler
+from detector.scheduling import MOST_AT_WORK, Refusal, Scheduler
 from tests.contract.detector.harness import first, frame, run_detector
 from tests.unit.detector.networks import constant_network, one_person, put
 
@@ -74,7 +76,9 @@ async def test_one_batch_lies_ready_and_no_more_so_that_the_newest_frame_wins(
         return look(frames, attentions)
 
     monkeypatch.setattr(model, "look", slow)
-    scheduler = Scheduler(model, BatchingParameters(), DetectorMetrics(prometheus_client.CollectorRegistry()))
+    # However slow this machine is, nothing waits for too long here.
+    patient = BatchingParameters(budget_seconds=3600.0)
+    scheduler = Scheduler(model, patient, DetectorMetrics(prometheus_client.CollectorRegistry()))
     running = asyncio.create_task(scheduler.run())
     with ExitStack() as streams:
         keys = [streams.enter_context(scheduler.stream(every_frame=False)) for _ in range(MOST_AT_WORK + 1)]
@@ -90,8 +94,30 @@ async def test_one_batch_lies_ready_and_no_more_so_that_the_newest_frame_wins(
     model.close()
 
     assert waiting == 1
-    assert [type(answer) is Overload for answer in answers] == [False] * MOST_AT_WORK + [True, False]
+    assert [answer is Refusal.OVERLOAD for answer in answers] == [False] * MOST_AT_WORK + [True, False]
     assert looks == [1] * (MOST_AT_WORK + 1)
+
+
+async def test_a_frame_that_was_passed_over_gives_its_memory_back_at_once(tmp_path: Path) -> None:
+    put(tmp_path, one_person(0.9))
+    model = models.load("own", tmp_path, threads=1)
+    scheduler = Scheduler(model, BatchingParameters(), DetectorMetrics(prometheus_client.CollectorRegistry()))
+    luma = np.zeros((64, 64), np.uint8)
+    kept = weakref.ref(luma)
+    gc.disable()
+    try:
+        with scheduler.stream(every_frame=False) as key:
+            older = scheduler.submit(key, Planes(luma, FRAME.blue, FRAME.red))
+            scheduler.submit(key, FRAME)
+            answer = await older
+            del luma, older
+            left = kept()
+    finally:
+        gc.enable()
+    model.close()
+
+    assert answer is Refusal.OVERLOAD
+    assert left is None
 
 
 async def test_what_is_at_work_when_the_service_ends_does_not_outlive_it(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector.domain.batching import BatchingParameters, BatchQueue
+from detector.domain.batching import BatchingParameters, BatchQueue, ExpectedTime
 
 
 def queue(*live: str, files: tuple[str, ...] = (), **parameters: Any) -> BatchQueue[tuple[str, int]]:
@@ -151,3 +151,25 @@ def test_a_waiting_optic_is_served_before_another_has_been_twice(busy: list[str]
         before[item[0]] += 1
 
     assert max(before.values(), default=0) <= 1
+
+
+@pytest.mark.parametrize(("ahead", "longest"), [(0.0, 0.5), (0.1, 0.4), (5.0, 0.25)])
+def test_what_could_not_be_answered_within_the_budget_is_passed_over_but_never_everything(
+    ahead: float, longest: float
+) -> None:
+    subject = queue("a", budget_seconds=0.5)
+    subject.offer("a", ("a", 0), shape=0, now=10.0)
+
+    assert subject.expire(10.0 + longest - 0.01, ahead=ahead) == []
+    assert subject.expire(10.0 + longest + 0.01, ahead=ahead) == [("a", 0)]
+
+
+def test_the_time_that_a_look_takes_is_expected_with_room_for_its_scatter() -> None:
+    steady, scattered = ExpectedTime(), ExpectedTime()
+    assert steady.seconds == 0.0
+    for number in range(200):
+        steady.take(0.06)
+        scattered.take(0.03 if number % 2 else 0.09)
+
+    assert steady.seconds == pytest.approx(0.06, abs=0.001)
+    assert 0.09 < scattered.seconds < 0.2
