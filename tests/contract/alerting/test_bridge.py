@@ -197,6 +197,27 @@ async def test_nobody_else_reaches_anything(browser: aiohttp.ClientSession, url:
         assert response.status == 200
 
 
+async def test_broken_glass_counts_and_is_on_record(
+    browser: aiohttp.ClientSession, provider: Provider, pool: Pool
+) -> None:
+    headers = bearer(provider, "operator")
+    search, glass = (f"/api/argo.alerting.v1.{name}" for name in
+                     ("SearchService/SearchObservations", "BreakGlassService/BreakGlass"))  # fmt: skip
+    async with browser.post(search, headers=headers, json={}) as response:
+        assert await reason_of(response) == (403, "METHOD_NOT_ALLOWED")
+    async with browser.post(glass, headers=headers, json={"right": "deferred", "reason": "a lost child"}) as response:
+        assert response.status == 200
+
+    body = {
+        "purpose": "lost child", "caseReference": "1/2026", "reason": "a lost child", "classes": ["OBJECT_CLASS_CAR"],
+        "interval": {"startTime": "2026-06-03T12:00:00Z", "endTime": "2026-06-03T12:30:00Z"},
+    }  # fmt: skip
+    async with browser.post(search, headers=headers, json=body) as response:
+        assert (response.status, (await response.json()).get("matches", [])) == (200, [])
+    said = await pool.fetchval("SELECT why FROM audit_entries WHERE what LIKE 'searches/%' ORDER BY sequence LIMIT 1")
+    assert "by breaking the glass" in said
+
+
 @pytest.mark.parametrize(
     "path", ["argo.alerting.v1.AlertService/RaiseAlert", "argo.registry.v1.RegistryService/ListSites", "argo.x/../y"]
 )
