@@ -19,8 +19,13 @@ WITH seen AS (
     SELECT
         start_time, end_time, expire_time, track, observer, still_seconds, heading, leaving, speed_low, speed_high,
         colour_confidence, from_x, from_y, to_x, to_y, object_class, colour, finished, places, payload
-    FROM running_observations
+    FROM running_observations AS running
     WHERE observer = ANY ($1::integer[]) AND start_time <= $3 AND end_time >= $2 AND expire_time > $8
+        -- Of two replicas one may write that it runs while the other writes that it has ended: it is found once.
+        AND (
+            SELECT true FROM observation_days AS ended
+            WHERE (ended.observer, ended.start_time, ended.track) = (running.observer, running.start_time, running.track)
+        ) IS NULL
 )
 SELECT
     observer, track, start_time, end_time, expire_time, object_class, colour, colour_confidence, still_seconds, heading, leaving,
@@ -39,7 +44,11 @@ SELECT observer, start_time, track, payload FROM wanted JOIN observation_days US
 UNION ALL
 SELECT observer, start_time, track, payload FROM wanted JOIN held_observations USING (observer, start_time, track)
 UNION ALL
-SELECT observer, start_time, track, payload FROM wanted JOIN running_observations USING (observer, start_time, track)
+SELECT observer, start_time, track, payload FROM wanted JOIN running_observations AS running USING (observer, start_time, track)
+WHERE (
+    SELECT true FROM observation_days AS ended
+    WHERE (ended.observer, ended.start_time, ended.track) = (running.observer, running.start_time, running.track)
+) IS NULL
 
 -- name: find_events
 SELECT optic, payload FROM events

@@ -133,6 +133,18 @@ async def test_tracks_that_still_run_long_ones_and_held_ones_are_found(
     assert (await investigator.SearchObservations(request(TWO + timedelta(hours=1, minutes=20)))).total_size == 0
 
 
+async def test_a_track_that_one_replica_ends_while_another_says_that_it_runs_is_found_once(
+    parts: Parts, pool: Pool, investigator: SearchServiceAsyncStub
+) -> None:
+    await keep(parts, [seen(1, TWO)])
+    await pool.execute("INSERT INTO running_observations SELECT *, now() FROM observation_days")
+    await pool.execute("UPDATE running_observations SET payload = '', end_time = start_time + interval '1 s'")
+
+    (match,) = (await investigator.SearchObservations(van())).matches
+
+    assert match.interval.end_time.ToDatetime(tzinfo=UTC) == TWO + timedelta(seconds=30)
+
+
 @pytest.mark.parametrize(
     ("change", "field"),
     [
