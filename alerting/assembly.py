@@ -15,7 +15,7 @@ from alerting.records import Records
 from alerting.search_desk import ReadAtlas
 from alerting.search_parts import SearchParts
 from alerting.search_records import SearchRecords
-from alerting.service.coverage import CoverageServicer
+from alerting.service.coverage import CoverageServicer, ReadRecorded
 from alerting.settings import AlertingSettings
 from alerting.signals import ChangeSignal
 from alerting.store.coverage import CoverageStore
@@ -43,7 +43,13 @@ class Parts:
     """Everything between the transports and the database."""
 
     def __init__(
-        self, settings: AlertingSettings, pool: Pool, metrics: Metrics, read_holds: ReadHolds, read_atlas: ReadAtlas
+        self,
+        settings: AlertingSettings,
+        pool: Pool,
+        metrics: Metrics,
+        read_holds: ReadHolds,
+        read_atlas: ReadAtlas,
+        read_recorded: ReadRecorded,
     ) -> None:
         database = Database(pool)
         observations = ObservationStore(database)
@@ -54,6 +60,7 @@ class Parts:
         self.signal = ChangeSignal(database, maximum_watches=settings.maximum_watches)
         self.coverage = CoverageStore(database)
         self.roster = Roster()
+        self._read_recorded = read_recorded
         self.sign_ins = SignInStore(database)
         self.oversight = Oversight(database, self.records, metrics, utc_now)
         self.alarms = AlarmParts(settings, database, self.records, self.signal, metrics, utc_now)
@@ -81,7 +88,7 @@ class Parts:
         self.alarms.register(server)
         server.add(
             coverage_service_pb2_grpc.add_CoverageServiceServicer_to_server,
-            CoverageServicer(self.coverage, self.roster, self.records, utc_now),
+            CoverageServicer(self.coverage, self.roster, self.records, utc_now, self._read_recorded),
             "argo.alerting.v1.CoverageService",
         )
         self.audit.register(audit_service_pb2_grpc.add_AuditServiceServicer_to_server, server)

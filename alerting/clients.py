@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import grpc
+from google.type import interval_pb2
 
 from alerting.contracts import display_name
 from alerting.domain.board import Place, Refusal, Session, SessionState
+from alerting.domain.coverage import Span
 from alerting.domain.flows.places import Site
 from alerting.domain.holds import HeldInterval
 from alerting.domain.search.atlas import CONTEXT_REACH, OBSERVATION_REACH, Atlas, Point, View
-from argo.anonymizer.v1 import live_view_service_pb2, live_view_service_pb2_grpc
+from argo.anonymizer.v1 import (
+    live_view_service_pb2,
+    live_view_service_pb2_grpc,
+    recording_service_pb2,
+    recording_service_pb2_grpc,
+)
 from argo.camera_gateway.v1 import gateway_service_pb2, gateway_service_pb2_grpc
 from argo.registry.v1 import (
     admission_pb2,
@@ -27,6 +34,7 @@ from argo.registry.v1 import (
     site_pb2,
 )
 from mesh.errors import Unavailable
+from mesh.identity import Grant
 from mesh.rpc.status import from_rpc_error
 
 _PAGE = 1000
@@ -162,6 +170,70 @@ class LiveViewClient:
         return Viewing(viewing.whep_url, viewing.token, viewing.expire_time.ToDatetime(tzinfo=UTC))
 
 
+@dataclass(frozen=True)
+class ClipReader:
+    """For whom a clip is read.
+
+    Attributes:
+        person: identity path.
+        grant: with which rights alerting admitted them.
+        purpose: what for.
+        reason: why now.
+    """
+
+    person: str
+    grant: Grant
+    purpose: str
+    reason: str
+
+
+class RecordingClient:
+    """Reads masked recordings for people. Raises ``ArgoError`` as the anonymizer, or the road to it, answers."""
+
+    def __init__(self, channel: grpc.aio.Channel) -> None:
+        self._stub = recording_service_pb2_grpc.RecordingServiceStub(channel)
+
+    async def alarm_clip(self, alert: str, optic: str, span: Span, reader: ClipReader) -> AsyncIterator[bytes]:
+        """The pieces of an MP4 file with the seconds around an alarm."""
+        request = recording_service_pb2.ReadAlarmClipRequest(alert=alert, optic=optic, access=_access(reader))
+        _fill(request.interval, span)
+        with _translated():
+            async for piece in self._stub.ReadAlarmClip(request):
+                yield piece.content
+
+    async def clip(self, optic: str, span: Span, reader: ClipReader) -> AsyncIterator[bytes]:
+        """The pieces of an MP4 file."""
+        request = recording_service_pb2.ReadClipRequest(optic=optic, access=_access(reader))
+        _fill(request.interval, span)
+        with _translated():
+            async for piece in self._stub.ReadClip(request):
+                yield piece.content
+
+    async def recorded(self, optics: Sequence[str], span: Span) -> Mapping[str, Sequence[Span]] | None:
+        """When optics were recorded; none: it cannot be told, or nothing records here."""
+        request = recording_service_pb2.ListRecordedTimesRequest(optics=optics)
+        _fill(request.interval, span)
+        try:
+            answer = await self._stub.ListRecordedTimes(request)
+        except grpc.aio.AioRpcError:
+            # Whatever the reason: the rest of the ledger is told without it.
+            return None
+        return {each.optic: [_span(interval) for interval in each.intervals] for each in answer.recorded_times}
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What the anonymizer shows: now, and of before."""
+
+    live: LiveViewClient
+    recordings: RecordingClient
+
+    @classmethod
+    def over(cls, channel: grpc.aio.Channel) -> Pictures:
+        """Asked over one channel."""
+        return cls(LiveViewClient(channel), RecordingClient(channel))
+
+
 class HoldsClient:
     """Asks the registry what must not be erased."""
 
@@ -189,6 +261,25 @@ class HoldsClient:
             token = page.next_page_token
             if not token:
                 return intervals
+
+
+def _access(reader: ClipReader) -> recording_service_pb2.Access:
+    return recording_service_pb2.Access(
+        purpose=reader.purpose,
+        reason=reader.reason,
+        viewer=reader.person,
+        rights=sorted(reader.grant.rights),
+        rights_taken=sorted(reader.grant.taken),
+    )
+
+
+def _fill(interval: interval_pb2.Interval, span: Span) -> None:
+    interval.start_time.FromDatetime(span[0])
+    interval.end_time.FromDatetime(span[1])
+
+
+def _span(interval: interval_pb2.Interval) -> Span:
+    return interval.start_time.ToDatetime(tzinfo=UTC), interval.end_time.ToDatetime(tzinfo=UTC)
 
 
 def _counting_place(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from mesh.access import matrix
@@ -43,7 +43,8 @@ def admit(caller: Identity, access: recording_service_pb2.Access, method: str) -
     """The person behind a call, who may make it and has said why.
 
     A person who calls was admitted by the server. A service has no right of its own: it names a person, who is admitted
-    here by role, as if they had called with their certificate; breaking the glass does not go through a service.
+    here by role, as if they had called, with the rights that the service says their token gives or they have taken by
+    breaking the glass.
 
     Args:
         caller: the identity of the peer.
@@ -65,22 +66,27 @@ def admit(caller: Identity, access: recording_service_pb2.Access, method: str) -
         violations.append(FieldViolation("access.viewer", "is required: a service asks for a person"))
     if not caller.is_machine and access.viewer not in ("", caller.path):
         violations.append(FieldViolation("access.viewer", "must be empty: a person asks for nobody else"))
+    if not caller.is_machine and (access.rights or access.rights_taken):
+        violations.append(FieldViolation("access.rights", "must be empty: a person has what certificate or token give"))
     if len(access.case_reference) > _LONGEST_TEXT:
         violations.append(FieldViolation("access.case_reference", f"has at most {_LONGEST_TEXT} characters"))
     if violations:
         raise InvalidArgument("the request cannot be used", reason="INVALID_ACCESS", violations=violations)
     person = _person(caller, who)
     if caller.is_machine:
-        _admit_viewer(person, method)
+        _admit_viewer(person, access, method)
     through = caller.path if caller.is_machine else ""
     return Reader(person.path, through, access.purpose.strip(), access.reason.strip(), access.case_reference.strip())
 
 
-def _admit_viewer(person: Identity, method: str) -> None:
+def _admit_viewer(person: Identity, access: recording_service_pb2.Access, method: str) -> None:
     if person.is_machine:
         raise PermissionDenied("a service asks for a person", reason="VIEWER_NOT_ALLOWED")
+    viewer = matrix().by_certificate(person)
+    if access.rights:
+        viewer = replace(viewer, grant=replace(viewer.grant, rights=frozenset(access.rights)))
     try:
-        matrix().admit(matrix().by_certificate(person), method)
+        matrix().admit(replace(viewer, taken=frozenset(access.rights_taken)), method, through=True)
     except PermissionDenied as error:
         raise PermissionDenied(
             f"this {person.kind} may not: {error.message}",

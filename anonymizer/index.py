@@ -77,6 +77,16 @@ class SegmentIndex:
         rows = await self._database.fetch(QUERIES["stretches_between"], *arguments)
         return [Stretch(row["start_time"], row["end_time"], row["expire_time"]) for row in rows]
 
+    async def recorded(
+        self, optics: Sequence[str], start: datetime, end: datetime
+    ) -> dict[str, list[tuple[datetime, datetime]]]:
+        """When optics were recorded between two times: unbroken stretches of what is there, by optic."""
+        arguments = (list(optics), start, end, UNBROKEN.total_seconds())
+        found: dict[str, list[tuple[datetime, datetime]]] = {}
+        for row in await self._database.fetch(QUERIES["recorded_between"], *arguments):
+            found.setdefault(row["optic"], []).append((row["start_time"], row["end_time"]))
+        return found
+
 
 class IndexWriter:
     """Tells the index of segments in the order in which their bytes became safe; nothing waits for it.

@@ -82,6 +82,12 @@ class Archive:
         """See ``SegmentIndex.stretches``."""
         return await self._index.stretches(optic, start, end, self._clock(), self._holds(), skip=skip, most=most)
 
+    async def recorded(
+        self, optics: Sequence[str], start: datetime, end: datetime
+    ) -> dict[str, list[tuple[datetime, datetime]]]:
+        """See ``SegmentIndex.recorded``."""
+        return await self._index.recorded(optics, start, end)
+
     async def read(self, optic: str, clip: ClipMuxer, start: datetime, end: datetime) -> AsyncIterator[Part]:
         """The file of a clip, as it is made; one segment at a time is in memory.
 

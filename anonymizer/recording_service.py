@@ -28,10 +28,14 @@ if TYPE_CHECKING:
 
 DEFAULT_PAGE: Final = 50
 LARGEST_PAGE: Final = 1000
+MOST_OPTICS: Final = 100
+"""Of which recorded times are told at once."""
+LONGEST_ALARM_CLIP: Final = timedelta(minutes=1)
 PIECE_BYTES: Final = 256 * 1024
 """Bytes of a clip in one message."""
 _SERVICE: Final = "/argo.anonymizer.v1.RecordingService"
 _RECIPIENT: Final = re.compile("authorities/[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_ALERT: Final = re.compile("alerts/[a-z0-9-]{1,63}")
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 _LAST: Final = 253_402_214_400
 """The last day of 9999 begins."""
@@ -76,14 +80,37 @@ class RecordingServicer(recording_service_pb2_grpc.RecordingServiceServicer):
         asked = self._clip_interval(request.optic, request.interval)
         reader = admit(current_identity(), request.access, f"{_SERVICE}/ReadClip")
         await self._record(Act.CONSULTATION, reader, _what(request.optic, asked))
-        clip, is_first = ClipMuxer(*asked), True
-        async for part in self._archive.read(request.optic, clip, *asked):
-            for content in _pieces(part.content):
-                response = recording_service_pb2.ReadClipResponse(content=content)
-                if is_first and clip.begins is not None:
-                    response.interval.CopyFrom(_pack_interval(clip.begins, asked[1]))
-                is_first = False
-                yield response
+        async for response in self._clip(request.optic, asked):
+            yield response
+
+    async def ReadAlarmClip(  # noqa: N802 - the contract's name
+        self, request: recording_service_pb2.ReadAlarmClipRequest, _context: Any
+    ) -> AsyncIterator[recording_service_pb2.ReadClipResponse]:
+        """Streams the clip of an alarm; see the contract."""
+        if _ALERT.fullmatch(request.alert) is None:
+            raise _refusal(FieldViolation("alert", "must look like alerts/{alert}"))
+        asked = self._clip_interval(request.optic, request.interval, LONGEST_ALARM_CLIP)
+        reader = admit(current_identity(), request.access, f"{_SERVICE}/ReadAlarmClip")
+        await self._record(Act.CONSULTATION, reader, f"{_what(request.optic, asked)}, of {request.alert}")
+        async for response in self._clip(request.optic, asked):
+            yield response
+
+    async def ListRecordedTimes(  # noqa: N802 - the contract's name
+        self, request: recording_service_pb2.ListRecordedTimesRequest, _context: Any
+    ) -> recording_service_pb2.ListRecordedTimesResponse:
+        """Lists when optics were recorded; see the contract."""
+        if not 0 < len(request.optics) <= MOST_OPTICS:
+            raise _refusal(FieldViolation("optics", f"must be 1 to {MOST_OPTICS}"))
+        asked = next(_interval(optic, request.interval) for optic in request.optics)
+        found = await self._archive.recorded(request.optics, *asked)
+        return recording_service_pb2.ListRecordedTimesResponse(
+            recorded_times=[
+                recording_service_pb2.RecordedTimes(
+                    optic=optic, intervals=[_pack_interval(*each) for each in stretches]
+                )
+                for optic, stretches in sorted(found.items())
+            ]
+        )
 
     async def ExportClip(  # noqa: N802 - the contract's name
         self, request: recording_service_pb2.ExportClipRequest, _context: Any
@@ -102,16 +129,27 @@ class RecordingServicer(recording_service_pb2_grpc.RecordingServiceServicer):
         export = Export(request.optic, asked, clip.covered, clip.pictures, reader, recipient, entry, now)
         yield recording_service_pb2.ExportClipResponse(signed_manifest=self._signer.sign(export.manifest(hashes)))
 
+    async def _clip(self, optic: str, asked: _Asked) -> AsyncIterator[recording_service_pb2.ReadClipResponse]:
+        clip, is_first = ClipMuxer(*asked), True
+        async for part in self._archive.read(optic, clip, *asked):
+            for content in _pieces(part.content):
+                response = recording_service_pb2.ReadClipResponse(content=content)
+                if is_first and clip.begins is not None:
+                    response.interval.CopyFrom(_pack_interval(clip.begins, asked[1]))
+                is_first = False
+                yield response
+
     async def _record(self, act: Act, reader: Reader, what: str, to_whom: str = "") -> int:
         """Puts an act on record; the number of the entry."""
         through = f", through {reader.through}" if reader.through else ""
         entry = AuditEntry(act, reader.who, reader.why, what + through, to_whom, reader.case)
         return (await self._database.put_on_record(entry)).sequence
 
-    def _clip_interval(self, optic: str, interval: interval_pb2.Interval) -> _Asked:
+    def _clip_interval(self, optic: str, interval: interval_pb2.Interval, longest: timedelta | None = None) -> _Asked:
         start, end = _interval(optic, interval)
-        if end - start > self._longest_clip:
-            most = self._longest_clip.total_seconds()
+        longest = min(self._longest_clip, longest or self._longest_clip)
+        if end - start > longest:
+            most = longest.total_seconds()
             raise InvalidArgument(
                 f"a clip shows at most {most:.0f} s: ask for it in parts",
                 reason="CLIP_TOO_LONG",

@@ -15,7 +15,7 @@ import structlog
 from aiohttp import web
 
 from alerting import contracts
-from alerting.clients import LiveViewClient
+from alerting.clients import Pictures
 from alerting.console.board import Board
 from alerting.console.body import read_body, text
 from alerting.console.gate import SESSION, describe_error
@@ -54,7 +54,7 @@ class Api:
         self,
         desk: AlertDesk,
         board: Board,
-        live_view: LiveViewClient,
+        pictures: Pictures,
         records: Records,
         sessions: Sessions,
         *,
@@ -63,7 +63,7 @@ class Api:
     ) -> None:
         self._desk = desk
         self._board = board
-        self._live_view = live_view
+        self._pictures = pictures
         self._records = records
         self._sessions = sessions
         self._authorities = authorities
@@ -89,7 +89,7 @@ class Api:
     async def alerts(self, request: web.Request) -> web.StreamResponse:
         """Alerts as server-sent events; a reconnecting page goes on where it was."""
         session = request[SESSION]
-        reason = _purpose(request.query.get("purpose", ""))
+        reason = purpose_of(request.query.get("purpose", ""))
         token = request.headers.get("Last-Event-ID", "")
         async with aclosing(self._desk.watch(Audience(current_identity().path), token, reason)) as changes:
             # The first change decides whether there is a stream at all: until then an error has a status of its own.
@@ -127,9 +127,9 @@ class Api:
         """A permission to watch an optic live; on record before it is asked for."""
         body = await read_body(request)
         optic = contracts.optic_name(text(body, "optic"))
-        reason, actor = _purpose(text(body, "purpose")), current_identity().path
+        reason, actor = purpose_of(text(body, "purpose")), current_identity().path
         record = await self._records.reading(Audience(actor), f"{optic}, live view", reason)
-        viewing = await self._live_view.create_viewing(optic, actor, reason, str(record.sequence))
+        viewing = await self._pictures.live.create_viewing(optic, actor, reason, str(record.sequence))
         log.info("viewing.permitted", optic=optic, audit_entry=record.sequence)
         return web.json_response(
             {"whepUrl": viewing.whep_url, "token": viewing.token, "expireTime": viewing.expire_time.isoformat()}
@@ -154,7 +154,12 @@ def _sse(change: Change) -> bytes:
     return f"id: {change.position.token}\nevent: {kind}\ndata: {data}\n\n".encode()
 
 
-def _purpose(key: str) -> str:
+def purpose_of(key: str) -> str:
+    """What somebody looks for, in words.
+
+    Raises:
+        InvalidArgument: there is no such purpose.
+    """
     if key not in PURPOSES:
         raise invalid("purpose", "is required: every look is on record with what it is for")
     return PURPOSES[key]

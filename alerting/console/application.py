@@ -6,10 +6,11 @@ from datetime import datetime
 from aiohttp import web
 
 from alerting.assembly import Parts
-from alerting.clients import LiveViewClient
+from alerting.clients import Pictures
 from alerting.console.api import Api
 from alerting.console.board import Board
 from alerting.console.bridge import Bridge
+from alerting.console.clips import ClipApi
 from alerting.console.duty import DutyApi
 from alerting.console.gate import Believed, Gate, response_headers
 from alerting.console.pages import Pages
@@ -28,7 +29,7 @@ def console(
     settings: AlertingSettings,
     parts: Parts,
     board: Board,
-    live_view: LiveViewClient,
+    pictures: Pictures,
     clock: Callable[[], datetime],
 ) -> web.Application:
     """The console as a web application. Without a sign-in secret nobody gets past the page that says so."""
@@ -60,8 +61,10 @@ def console(
         application.add_routes(open_routes(parts.flows.export))
     application.add_routes(Bridge(parts, clock).routes())
     if sessions is not None:
-        api = Api(parts.desk, board, live_view, parts.records, sessions, authorities=settings.authorities, clock=clock)
-        application.add_routes([*_api_routes(api), *DutyApi(parts.alarms.duty, parts.alarms.quality).routes()])
+        api = Api(parts.desk, board, pictures, parts.records, sessions, authorities=settings.authorities, clock=clock)
+        clips = ClipApi(parts.desk, pictures, parts.records, clock)
+        duty = DutyApi(parts.alarms.duty, parts.alarms.quality)
+        application.add_routes([*_api_routes(api), *duty.routes(), *clips.routes()])
     return application
 
 

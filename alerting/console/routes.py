@@ -30,6 +30,8 @@ ROUTES: Mapping[tuple[str, str], str] = MappingProxyType(
         **{("POST", f"/api/alerts/{{alert}}/{act}"): f"{_ALERTS}/{_camel(act)}Alert" for act in ACTS},
         ("GET", "/api/duty"): "/argo.alerting.v1.AlarmQualityService/GetAlarmPerformance",
         **{("POST", f"/api/duty/{act}"): f"/argo.alerting.v1.ShiftService/{_camel(act)}Shift" for act in DUTY_ACTS},
+        ("GET", "/api/alerts/{alert}/clip"): "/argo.anonymizer.v1.RecordingService/ReadAlarmClip",
+        ("GET", "/api/recordings/clip"): "/argo.anonymizer.v1.RecordingService/ReadClip",
         ("POST", "/api/viewings"): "/argo.anonymizer.v1.LiveViewService/CreateViewing",
     }
 )

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 _TOUCHING = timedelta(seconds=1)
 UNREPORTED_REASON = "NOT_REPORTED"
+UNRECORDED_REASON = "NOT_RECORDED"
+
+Span = tuple[datetime, datetime]
+"""From when until when, in UTC."""
 
 NOT_RECEIVED = 1
 NOT_REPORTED = 4
+NOT_RECORDED = 5
 """Numbers of ``argo.camera_gateway.v1.Gap.Kind``."""
 CLOCK_DRIFT = 8
 """Of ``HealthReport.Impairment``: the only one with which a picture still shows what it should."""
@@ -97,10 +102,14 @@ class Impaired:
 
 @dataclass(frozen=True)
 class Step:
-    """The sums of the reports that began in one step of an interval, which begins at ``start_time``, in UTC."""
+    """The sums of the reports that began in one step of an interval, which begins at ``start_time``, in UTC.
+
+    ``recorded`` is how many of its seconds are recorded; none: that is not known.
+    """
 
     start_time: datetime
     seconds: Seconds
+    recorded: float | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +123,7 @@ class OpticCoverage:
         impairments: what was wrong at the last report.
         impaired: what was wrong, and when.
         steps: the sums by steps, if they were asked for.
+        recorded: of how many seconds a recording is kept; none: that is not known.
     """
 
     optic: str
@@ -122,6 +132,7 @@ class OpticCoverage:
     impairments: tuple[int, ...] = ()
     impaired: tuple[Impaired, ...] = ()
     steps: tuple[Step, ...] = ()
+    recorded: float | None = None
 
     @property
     def unknown(self) -> timedelta:
@@ -158,3 +169,50 @@ def merge_gaps(gaps: Iterable[Gap]) -> tuple[Gap, ...]:
         latest[gap.kind, gap.reason] = len(merged)
         merged.append(gap)
     return tuple(merged)
+
+
+def with_recordings(
+    coverage: OpticCoverage, recorded: Sequence[Span], asked: Span, known_until: datetime, step: timedelta | None
+) -> OpticCoverage:
+    """The same with what is recorded of it; what is not is a gap.
+
+    Args:
+        coverage: of one optic.
+        recorded: its unbroken recordings, in their order; they may overlap, and reach beyond what was asked.
+        asked: the interval that it is about.
+        known_until: what is later than this may be on its way to the recording yet, and is no gap.
+        step: of its steps.
+    """
+    spans = _joined(span for span in (_within(each, asked) for each in recorded) if span is not None)
+    gaps, position = [], asked[0]
+    for start, end in [*spans, (max(asked[0], min(asked[1], known_until)),) * 2]:
+        if start > position:
+            gaps.append(Gap(position, start - position, NOT_RECORDED, UNRECORDED_REASON))
+        position = max(position, end)
+    steps = coverage.steps if step is None else tuple(_recorded_step(each, spans, step) for each in coverage.steps)
+    everything = sorted([*coverage.gaps, *gaps], key=lambda gap: gap.start_time)
+    return replace(coverage, gaps=tuple(everything), steps=steps, recorded=_length(spans))
+
+
+def _recorded_step(step: Step, spans: Sequence[Span], length: timedelta) -> Step:
+    window = step.start_time, step.start_time + length
+    return replace(step, recorded=_length([part for part in (_within(span, window) for span in spans) if part]))
+
+
+def _within(span: Span, window: Span) -> Span | None:
+    start, end = max(span[0], window[0]), min(span[1], window[1])
+    return (start, end) if start < end else None
+
+
+def _joined(spans: Iterable[Span]) -> list[Span]:
+    joined: list[Span] = []
+    for start, end in spans:
+        if joined and start <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(joined[-1][1], end)
+        else:
+            joined.append((start, end))
+    return joined
+
+
+def _length(spans: Iterable[Span]) -> float:
+    return sum((end - start).total_seconds() for start, end in spans)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -8,7 +8,7 @@ from typing import Any, Final
 from alerting import contracts
 from alerting.domain import tokens
 from alerting.domain.audience import Audience
-from alerting.domain.coverage import OpticCoverage, Seconds
+from alerting.domain.coverage import OpticCoverage, Seconds, Span, with_recordings
 from alerting.domain.roster import Roster
 from alerting.records import Records
 from alerting.store.coverage import CoverageStore
@@ -19,10 +19,15 @@ from mesh.identity import current_identity
 
 REPORT_DELAY: Final = timedelta(seconds=15)
 """For so long a report may be on its way: an interval of a gateway, and the bus."""
+RECORDING_DELAY: Final = timedelta(seconds=30)
+"""For so long a picture may be on its way into the recording: a segment, and the store."""
 MINUTE: Final = timedelta(minutes=1)
 MOST_STEPS: Final = 1440
 PAGE: Final = 100
 """Optics that are examined at once."""
+
+ReadRecorded = Callable[[Sequence[str], Span], Awaitable[Mapping[str, Sequence[Span]] | None]]
+"""Says when optics were recorded; none: it cannot be told."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +43,19 @@ class _Question:
 class CoverageServicer(v1_grpc.CoverageServiceServicer):
     """``argo.alerting.v1.CoverageService``."""
 
-    def __init__(self, store: CoverageStore, roster: Roster, records: Records, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        store: CoverageStore,
+        roster: Roster,
+        records: Records,
+        clock: Callable[[], datetime],
+        read_recorded: ReadRecorded,
+    ) -> None:
         self._store = store
         self._roster = roster
         self._records = records
         self._clock = clock
+        self._read_recorded = read_recorded
 
     async def ListCoverage(self, request: v1.ListCoverageRequest, _context: Any) -> v1.ListCoverageResponse:  # noqa: N802 - the contract's name
         """See the contract."""
@@ -53,6 +66,7 @@ class CoverageServicer(v1_grpc.CoverageServiceServicer):
         optics = asked or sorted(self._roster.optics | await self._store.reported_optics(question.start, question.end))
         found, more = await self._page(question, [optic for optic in optics if optic > after], limit)
         await self._records.reading(Audience(current_identity().path), _extent(question, found), reason)
+        found = await self._with_recordings(question, found)
         response = v1.ListCoverageResponse(
             coverages=[_message(coverage) for coverage in found],
             next_page_token=tokens.encode_token(found[-1].optic) if more else "",
@@ -78,6 +92,22 @@ class CoverageServicer(v1_grpc.CoverageServiceServicer):
                 break
         return found[:limit], len(found) > limit
 
+    async def _with_recordings(self, question: _Question, found: list[OpticCoverage]) -> list[OpticCoverage]:
+        asked, known_until = (question.start, question.end), self._clock() - RECORDING_DELAY
+        told: list[OpticCoverage] = []
+        for first in range(0, len(found), PAGE):
+            some = found[first : first + PAGE]
+            recorded = await self._read_recorded([coverage.optic for coverage in some], asked)
+            told += (
+                some
+                if recorded is None
+                else [
+                    with_recordings(each, recorded.get(each.optic, ()), asked, known_until, question.step)
+                    for each in some
+                ]
+            )
+        return told
+
 
 def _question(request: v1.ListCoverageRequest) -> _Question:
     start, end = contracts.time_of(request, "start_time"), contracts.time_of(request, "end_time")
@@ -102,9 +132,14 @@ def _message(value: OpticCoverage) -> v1.OpticCoverage:
         impairments=[coverage_pb2.HealthReport.Impairment.ValueType(number) for number in value.impairments],
         unknown_seconds=value.unknown.total_seconds(),
         steps=[
-            v1.CoverageStep(start_time=contracts.timestamp(step.start_time), coverage=_sums(step.seconds))
+            v1.CoverageStep(
+                start_time=contracts.timestamp(step.start_time),
+                coverage=_sums(step.seconds),
+                recorded_seconds=step.recorded,
+            )
             for step in value.steps
         ],
+        recorded_seconds=value.recorded,
     )
     for gap in value.gaps:
         kind = coverage_pb2.Gap.Kind.ValueType(gap.kind)

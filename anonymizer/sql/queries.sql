@@ -55,3 +55,23 @@ FROM numbered
 GROUP BY number
 ORDER BY number
 OFFSET $8 LIMIT $9
+
+-- name: recorded_between
+-- When optics were recorded between $2 and $3, as unbroken stretches: a new one begins where the next picture is more than $4 seconds
+-- away.
+WITH recorded AS (
+    SELECT optic, start_time, start_time + make_interval(secs => milliseconds / 1000.0) AS end_time
+    FROM segments
+    WHERE optic = ANY($1) AND start_time >= $2::timestamptz - interval '1 hour' AND start_time < $3
+), marked AS (
+    SELECT *, COALESCE(start_time > max(end_time) OVER before + make_interval(secs => $4), true) AS is_new
+    FROM recorded
+    WHERE end_time >= $2
+    WINDOW before AS (PARTITION BY optic ORDER BY start_time, end_time ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+), numbered AS (
+    SELECT *, count(*) FILTER (WHERE is_new) OVER (PARTITION BY optic ORDER BY start_time, end_time) AS number FROM marked
+)
+SELECT optic, min(start_time) AS start_time, max(end_time) AS end_time
+FROM numbered
+GROUP BY optic, number
+ORDER BY optic, number

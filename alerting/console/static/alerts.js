@@ -9,8 +9,8 @@ const ORDER = { raised: 0, acknowledged: 1, verified: 1, dispatched: 2, shelved:
 const PRIORITIES = { high: 0, medium: 1, low: 2 };
 
 export class Alerts {
-  constructor({ root, count, link, announcer, purpose, ask, watch, label }) {
-    Object.assign(this, { root, count, link, announcer, purpose, ask, watch, label });
+  constructor({ root, count, link, announcer, purpose, ask, watch, clip, label }) {
+    Object.assign(this, { root, count, link, announcer, purpose, ask, watch, clip, label });
     this.alerts = new Map();
     this.cards = new Map();
     this.complete = false;
@@ -137,6 +137,7 @@ export class Alerts {
     if (alert.state === "shelved") {
       add("Take back…", "quiet", () => this.ask.unshelve(alert).then((answer) => answer && this.step(alert, "unshelve", answer)));
     }
+    if (alert.state !== "closed") add("Clip", "quiet", () => this.clip(alert));
     if (alert.state !== "closed") add("Watch", "quiet", () => this.watch(alert.optic));
     return row;
   }

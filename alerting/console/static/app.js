@@ -56,6 +56,7 @@ async function start() {
     purpose: purpose.id,
     ask,
     watch: (optic) => wall.open(optic, optics.label(optic)),
+    clip: (alert) => wall.openClip(alert, `Alarm, ${optics.label(alert.optic)}`),
     label: (optic) => optics.label(optic),
   });
   optics.follow();

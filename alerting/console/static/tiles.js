@@ -86,6 +86,22 @@ class Tile {
   }
 }
 
+// The seconds around an alarm; its name stands where a tile has its optic's.
+class Clip extends Tile {
+  open() {
+    this.video.setAttribute("aria-label", "Masked clip of an alarm");
+    this.video.controls = true;
+    this.video.addEventListener("error", () => this.show("failed", "No clip: it is not recorded yet, or not yours to see"));
+    this.show("connecting", "Waiting for the clip");
+    this.video.src = `/api/${this.optic}/clip?purpose=${encodeURIComponent(this.purpose)}`;
+  }
+
+  show(state, message) {
+    super.show(state, message);
+    if (state === "connected") this.state.textContent = "Clip";
+  }
+}
+
 export class Wall {
   constructor(root, purpose, viewer, onChange) {
     this.root = root;
@@ -106,11 +122,15 @@ export class Wall {
     return this.tiles.size >= MAXIMUM;
   }
 
-  open(optic, label) {
+  openClip(alert, label) {
+    this.open(alert.name, label, Clip);
+  }
+
+  open(optic, label, Kind = Tile) {
     if (this.has(optic)) return this.tiles.get(optic).node.scrollIntoView({ block: "nearest" });
     // The one that has been open longest makes room.
     if (this.full) this.close(this.tiles.keys().next().value);
-    const tile = new Tile(optic, label, this.purpose, this.viewer, () => this.close(optic));
+    const tile = new Kind(optic, label, this.purpose, this.viewer, () => this.close(optic));
     this.tiles.set(optic, tile);
     this.root.append(tile.node);
     this.changed();

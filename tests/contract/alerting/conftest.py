@@ -9,7 +9,7 @@ import grpc
 import pytest
 
 from alerting.assembly import Parts, utc_now
-from alerting.clients import GatewayClient, LiveViewClient, RegistryClient
+from alerting.clients import GatewayClient, Pictures, RegistryClient
 from alerting.console.application import console
 from alerting.console.board import Board
 from alerting.settings import AlertingSettings
@@ -115,7 +115,7 @@ async def url(
         board = Board(
             RegistryClient(channels["registry"]), GatewayClient(channels["camera-gateway"]), parts.coverage, utc_now
         )
-        web = console(service_settings, parts, board, LiveViewClient(channels["anonymizer"]), utc_now)
+        web = console(service_settings, parts, board, Pictures.over(channels["anonymizer"]), utc_now)
         tasks = [
             asyncio.create_task(task)
             for task in (board.follow_registry(), board.follow_gateway(), parts.signal.listen())

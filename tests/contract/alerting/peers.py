@@ -6,13 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from anonymizer.access import admit
 from argo.anonymizer.v1 import live_view_service_pb2 as live_v1
 from argo.anonymizer.v1 import live_view_service_pb2_grpc as live_grpc
+from argo.anonymizer.v1 import recording_service_pb2 as recording_v1
+from argo.anonymizer.v1 import recording_service_pb2_grpc as recording_grpc
 from argo.camera_gateway.v1 import gateway_service_pb2 as gateway_v1
 from argo.camera_gateway.v1 import gateway_service_pb2_grpc as gateway_grpc
 from argo.registry.v1 import admission_pb2, site_pb2
 from argo.registry.v1 import registry_service_pb2 as registry_v1
 from argo.registry.v1 import registry_service_pb2_grpc as registry_grpc
+from mesh.identity import current_identity
 from mesh.rpc.server import GrpcServer
 from tests.integration.alerting.support import OPTIC
 
@@ -29,6 +33,29 @@ class Anonymizer(live_grpc.LiveViewServiceServicer):
     async def CreateViewing(self, request: live_v1.CreateViewingRequest, _context: Any) -> live_v1.Viewing:  # noqa: N802
         self.asked.append(request)
         return live_v1.Viewing(whep_url=f"{WHEP_ORIGIN}/whep/1", token="bearer")
+
+
+class Recordings(recording_grpc.RecordingServiceServicer):
+    """The contract's other side; what it was asked for is kept, and the anonymizer's own check is made."""
+
+    def __init__(self) -> None:
+        self.alarms: list[recording_v1.ReadAlarmClipRequest] = []
+        self.clips: list[recording_v1.ReadClipRequest] = []
+
+    async def ReadAlarmClip(  # noqa: N802
+        self, request: recording_v1.ReadAlarmClipRequest, _context: Any
+    ) -> AsyncIterator[recording_v1.ReadClipResponse]:
+        admit(current_identity(), request.access, "/argo.anonymizer.v1.RecordingService/ReadAlarmClip")
+        self.alarms.append(request)
+        for content in (b"alarm ", b"clip"):
+            yield recording_v1.ReadClipResponse(content=content)
+
+    async def ReadClip(  # noqa: N802
+        self, request: recording_v1.ReadClipRequest, _context: Any
+    ) -> AsyncIterator[recording_v1.ReadClipResponse]:
+        admit(current_identity(), request.access, "/argo.anonymizer.v1.RecordingService/ReadClip")
+        self.clips.append(request)
+        yield recording_v1.ReadClipResponse(content=b"clip")
 
 
 class Gateway(gateway_grpc.GatewayServiceServicer):
@@ -79,6 +106,7 @@ class Peers:
 
     def __init__(self) -> None:
         self.anonymizer = Anonymizer()  # type: ignore[abstract]  # the rest answers UNIMPLEMENTED
+        self.recordings = Recordings()  # type: ignore[abstract]  # the rest answers UNIMPLEMENTED
         self.targets: dict[str, str] = {}
 
     def servicers(self) -> dict[str, Callable[[GrpcServer], None]]:
@@ -98,5 +126,7 @@ class Peers:
             name = "argo.anonymizer.v1.LiveViewService"
             server.add(live_grpc.add_LiveViewServiceServicer_to_server, self.anonymizer, name)
             server.open({f"/{name}/*": ("service/alerting",)})
+            recordings = "argo.anonymizer.v1.RecordingService"
+            server.add(recording_grpc.add_RecordingServiceServicer_to_server, self.recordings, recordings)
 
         return {"registry": registry, "camera-gateway": gateway, "anonymizer": anonymizer}

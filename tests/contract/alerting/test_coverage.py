@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +11,20 @@ import grpc
 import pytest
 
 from alerting.assembly import Parts
+from alerting.domain.coverage import Span
+from alerting.settings import AlertingSettings
 from argo.alerting.v1 import audit_service_pb2 as audit_v1
 from argo.alerting.v1 import coverage_service_pb2 as v1
 from argo.alerting.v1.audit_service_pb2_grpc import AuditServiceStub
 from argo.alerting.v1.coverage_service_pb2_grpc import CoverageServiceStub
 from argo.camera_gateway.v1 import coverage_pb2
+from mesh.authority import CertificateAuthority
 from mesh.errors import ArgoError
 from mesh.postgres import Pool
 from mesh.rpc.status import from_rpc_error
+from mesh.settings import ServiceSettings
+from mesh.testing import calling, serving
+from tests.integration.alerting import support
 from tests.integration.alerting.support import delivery
 
 if TYPE_CHECKING:
@@ -67,6 +73,37 @@ async def hour(parts: Parts) -> None:
             await report(parts, PARTLY, start)
     # Before the hour: it says nothing of the hour.
     await report(parts, SILENT, TWO - 5 * MINUTE)
+
+
+async def test_the_ledger_says_what_is_recorded(
+    hour: None, stub: CoverageServiceAsyncStub, pool: Pool, service_settings: AlertingSettings,
+    authority: CertificateAuthority,
+) -> None:  # fmt: skip
+    asked: list[str] = []
+
+    async def recorded(optics: Sequence[str], span: Span) -> dict[str, list[Span]]:
+        asked.extend(optics)
+        return {HEALTHY: [(TWO - HOUR, TWO + HOUR)], PARTLY: [(TWO, TWO + 15 * MINUTE)]}
+
+    unknown = await stub.ListCoverage(question(optics=[HEALTHY]))
+    told = support.parts(pool, service_settings, read_recorded=recorded)
+    request = question(optics=[HEALTHY, PARTLY])
+    request.step.FromTimedelta(30 * MINUTE)
+    async with (
+        serving(service_settings, told.register) as server,
+        calling(server, authority, "operator/rossi", peer="service/alerting", settings_type=ServiceSettings) as channel,
+    ):
+        whole, partly = (await CoverageServiceStub(channel).ListCoverage(request)).coverages
+
+    assert not unknown.coverages[0].HasField("recorded_seconds")
+    assert asked == [HEALTHY, PARTLY]
+    assert (whole.recorded_seconds, partly.recorded_seconds) == (3600, 900)
+    assert [step.recorded_seconds for step in whole.steps] == [1800, 1800]
+    gaps = [gap for gap in partly.gaps if gap.kind == coverage_pb2.Gap.KIND_NOT_RECORDED]
+    assert [(gap.start_time.ToDatetime(tzinfo=UTC), gap.duration.ToTimedelta()) for gap in gaps] == [
+        (TWO + 15 * MINUTE, 45 * MINUTE)
+    ]
+    assert not [gap for gap in whole.gaps if gap.kind == coverage_pb2.Gap.KIND_NOT_RECORDED]
 
 
 @pytest.fixture

@@ -215,6 +215,64 @@ async def test_a_service_asks_for_a_person_who_may(world: World, viewer: str, ex
     assert await world.entries() == []
 
 
+async def test_the_clip_of_an_alarm_is_short_for_an_operator_and_on_record(world: World) -> None:
+    await world.record(NOON, 300)
+    access = archive.access(viewer=OPERATOR, reason="handles alerts/a-1")
+    request = pb.ReadAlarmClipRequest(alert="alerts/a-1", optic=OPTIC, access=access)
+    archive.fill(request.interval, NOON, NOON + timedelta(seconds=30))
+    async with world.stub(ALERTING) as stub:
+        content = b"".join([part.content async for part in stub.ReadAlarmClip(request)])
+        archive.fill(request.interval, NOON, NOON + timedelta(seconds=61))
+        too_long = await refusal(stub.ReadAlarmClip(request).read())
+        request.access.rights.append("live")
+        archive.fill(request.interval, NOON, NOON + timedelta(seconds=30))
+        by_token = await refusal(stub.ReadAlarmClip(request).read())
+    async with world.stub(OPERATOR) as stub:
+        by_person = await refusal(stub.ReadAlarmClip(request).read())
+
+    (entry,) = await world.entries()
+    assert content
+    assert too_long == ("INVALID_ARGUMENT", "CLIP_TOO_LONG")
+    assert by_token == ("PERMISSION_DENIED", "VIEWER_NOT_ALLOWED")
+    assert by_person == ("PERMISSION_DENIED", "METHOD_NOT_ALLOWED")
+    assert entry["who"] == OPERATOR
+    assert entry["what"].endswith(", of alerts/a-1, through service/alerting")
+
+
+async def test_a_right_taken_in_an_emergency_counts_for_whom_the_matrix_names(world: World) -> None:
+    await world.record(NOON, 10)
+    taken = archive.access(viewer=OPERATOR)
+    taken.rights_taken.append("deferred")
+    content, _ = await world.read(archive.read_request(NOON, NOON + MINUTE, access=taken), ALERTING)
+    taken.viewer = "administrator/verdi"
+    administrator = await refusal(world.read(archive.read_request(NOON, NOON + MINUTE, access=taken), ALERTING))
+    taken.viewer = ""
+    alone = await refusal(world.read(archive.read_request(NOON, NOON + MINUTE, access=taken)))
+
+    assert content
+    assert administrator == ("PERMISSION_DENIED", "VIEWER_NOT_ALLOWED")
+    assert alone == ("INVALID_ARGUMENT", "INVALID_ACCESS")
+    assert len(await world.entries()) == 1
+
+
+async def test_when_optics_were_recorded_is_told_to_the_ledger_alone(world: World) -> None:
+    await world.record(NOON, 10)
+    await world.record(NOON + MINUTE, 10)
+    request = pb.ListRecordedTimesRequest(optics=[OPTIC, "devices/other/optics/none"])
+    archive.fill(request.interval, NOON, NOON + 5 * MINUTE)
+    async with world.stub(ALERTING) as stub:
+        (told,) = (await stub.ListRecordedTimes(request)).recorded_times
+        nobody = await refusal(stub.ListRecordedTimes(pb.ListRecordedTimesRequest(interval=request.interval)))
+    async with world.stub(SUPERVISOR) as stub:
+        refused = await refusal(stub.ListRecordedTimes(request))
+
+    assert told.optic == OPTIC
+    assert [each.start_time.ToDatetime(NOON.tzinfo) for each in told.intervals] == [NOON, NOON + MINUTE]
+    assert nobody[0] == "INVALID_ARGUMENT"
+    assert refused == ("PERMISSION_DENIED", "METHOD_NOT_ALLOWED")
+    assert await world.entries() == []
+
+
 @pytest.mark.parametrize(
     "request_",
     [

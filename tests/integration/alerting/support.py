@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,10 +15,12 @@ import pydantic
 from alerting import migrations
 from alerting.assembly import Parts
 from alerting.dispatch_messages import rendered
+from alerting.domain.coverage import Span
 from alerting.domain.holds import HeldInterval
 from alerting.domain.search.atlas import Atlas
 from alerting.metrics import Metrics
 from alerting.search_desk import ReadAtlas
+from alerting.service.coverage import ReadRecorded
 from alerting.settings import AlertingSettings
 from alerting.store.alerts import AlertStore
 from alerting.store.database import Database
@@ -130,15 +132,20 @@ async def empty_atlas() -> Atlas:
     return Atlas()
 
 
+async def untold(_optics: Sequence[str], _span: Span) -> None:
+    """When an optic was recorded: nobody says."""
+
+
 def parts(
     pool: Pool,
     service_settings: AlertingSettings,
     read_holds: ReadHolds = nothing_held,
     read_atlas: ReadAtlas = empty_atlas,
+    read_recorded: ReadRecorded = untold,
 ) -> Parts:
     """Everything between the transports and the database."""
     metrics = Metrics(prometheus_client.CollectorRegistry())
-    return Parts(service_settings, pool, metrics, read_holds, read_atlas)
+    return Parts(service_settings, pool, metrics, read_holds, read_atlas, read_recorded)
 
 
 def alert_store(pool: Pool) -> AlertStore:

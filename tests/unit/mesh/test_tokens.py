@@ -58,7 +58,7 @@ async def test_a_good_token_says_who_and_what(issuer: LocalIssuer) -> None:
 
     assert [identity.path for identity in given.identities] == ["investigator/rossi", "operator/rossi"]
     assert (given.grant.token_id, given.grant.machine, given.grant.person) == ("t1", "system/gateway", "rossi")
-    assert given.grant.rights == {"deferred", "live"}
+    assert given.grant.rights == {"alarm", "deferred", "live"}
     assert given.grant.purposes == {"security"}
     assert given.grant.expires == (NOW + timedelta(hours=1)).replace(microsecond=0)
 

@@ -27,7 +27,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'argo/alerting/v1/coverage_service.proto\x12\x10\x61rgo.alerting.v1\x1a%argo/camera_gateway/v1/coverage.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf7\x01\n\x13ListCoverageRequest\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06optics\x18\x03 \x03(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x12\n\nblind_only\x18\x07 \x01(\x08\x12\'\n\x04step\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x94\x01\n\x14ListCoverageResponse\x12\x32\n\tcoverages\x18\x01 \x03(\x0b\x32\x1f.argo.alerting.v1.OpticCoverage\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12/\n\x0boptics_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc3\x02\n\rOpticCoverage\x12\r\n\x05optic\x18\x01 \x01(\t\x12\x32\n\x08\x63overage\x18\x02 \x01(\x0b\x32 .argo.camera_gateway.v1.Coverage\x12)\n\x04gaps\x18\x03 \x03(\x0b\x32\x1b.argo.camera_gateway.v1.Gap\x12\x44\n\x0bimpairments\x18\x04 \x03(\x0e\x32/.argo.camera_gateway.v1.HealthReport.Impairment\x12\x17\n\x0funknown_seconds\x18\x05 \x01(\x01\x12\x36\n\x0eimpaired_times\x18\x06 \x03(\x0b\x32\x1e.argo.alerting.v1.ImpairedTime\x12-\n\x05steps\x18\x07 \x03(\x0b\x32\x1e.argo.alerting.v1.CoverageStep\"\xb0\x01\n\x0cImpairedTime\x12\x43\n\nimpairment\x18\x01 \x01(\x0e\x32/.argo.camera_gateway.v1.HealthReport.Impairment\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08\x64uration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"r\n\x0c\x43overageStep\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x08\x63overage\x18\x02 \x01(\x0b\x32 .argo.camera_gateway.v1.Coverage2p\n\x0f\x43overageService\x12]\n\x0cListCoverage\x12%.argo.alerting.v1.ListCoverageRequest\x1a&.argo.alerting.v1.ListCoverageResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'argo/alerting/v1/coverage_service.proto\x12\x10\x61rgo.alerting.v1\x1a%argo/camera_gateway/v1/coverage.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf7\x01\n\x13ListCoverageRequest\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06optics\x18\x03 \x03(\t\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x12\n\nblind_only\x18\x07 \x01(\x08\x12\'\n\x04step\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x94\x01\n\x14ListCoverageResponse\x12\x32\n\tcoverages\x18\x01 \x03(\x0b\x32\x1f.argo.alerting.v1.OpticCoverage\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12/\n\x0boptics_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xf7\x02\n\rOpticCoverage\x12\r\n\x05optic\x18\x01 \x01(\t\x12\x32\n\x08\x63overage\x18\x02 \x01(\x0b\x32 .argo.camera_gateway.v1.Coverage\x12)\n\x04gaps\x18\x03 \x03(\x0b\x32\x1b.argo.camera_gateway.v1.Gap\x12\x44\n\x0bimpairments\x18\x04 \x03(\x0e\x32/.argo.camera_gateway.v1.HealthReport.Impairment\x12\x17\n\x0funknown_seconds\x18\x05 \x01(\x01\x12\x36\n\x0eimpaired_times\x18\x06 \x03(\x0b\x32\x1e.argo.alerting.v1.ImpairedTime\x12-\n\x05steps\x18\x07 \x03(\x0b\x32\x1e.argo.alerting.v1.CoverageStep\x12\x1d\n\x10recorded_seconds\x18\x08 \x01(\x01H\x00\x88\x01\x01\x42\x13\n\x11_recorded_seconds\"\xb0\x01\n\x0cImpairedTime\x12\x43\n\nimpairment\x18\x01 \x01(\x0e\x32/.argo.camera_gateway.v1.HealthReport.Impairment\x12.\n\nstart_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x08\x64uration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xa6\x01\n\x0c\x43overageStep\x12.\n\nstart_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x08\x63overage\x18\x02 \x01(\x0b\x32 .argo.camera_gateway.v1.Coverage\x12\x1d\n\x10recorded_seconds\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x13\n\x11_recorded_seconds2p\n\x0f\x43overageService\x12]\n\x0cListCoverage\x12%.argo.alerting.v1.ListCoverageRequest\x1a&.argo.alerting.v1.ListCoverageResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,11 +39,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTCOVERAGERESPONSE']._serialized_start=416
   _globals['_LISTCOVERAGERESPONSE']._serialized_end=564
   _globals['_OPTICCOVERAGE']._serialized_start=567
-  _globals['_OPTICCOVERAGE']._serialized_end=890
-  _globals['_IMPAIREDTIME']._serialized_start=893
-  _globals['_IMPAIREDTIME']._serialized_end=1069
-  _globals['_COVERAGESTEP']._serialized_start=1071
-  _globals['_COVERAGESTEP']._serialized_end=1185
-  _globals['_COVERAGESERVICE']._serialized_start=1187
-  _globals['_COVERAGESERVICE']._serialized_end=1299
+  _globals['_OPTICCOVERAGE']._serialized_end=942
+  _globals['_IMPAIREDTIME']._serialized_start=945
+  _globals['_IMPAIREDTIME']._serialized_end=1121
+  _globals['_COVERAGESTEP']._serialized_start=1124
+  _globals['_COVERAGESTEP']._serialized_end=1290
+  _globals['_COVERAGESERVICE']._serialized_start=1292
+  _globals['_COVERAGESERVICE']._serialized_end=1404
 # @@protoc_insertion_point(module_scope)

@@ -128,10 +128,15 @@ class OpticCoverage(_message.Message):
     UNKNOWN_SECONDS_FIELD_NUMBER: _builtins.int
     IMPAIRED_TIMES_FIELD_NUMBER: _builtins.int
     STEPS_FIELD_NUMBER: _builtins.int
+    RECORDED_SECONDS_FIELD_NUMBER: _builtins.int
     optic: _builtins.str
     """`devices/{device}/optics/{optic}`."""
     unknown_seconds: _builtins.float
     """Seconds of the interval on which nobody reported. Time to come is not counted."""
+    recorded_seconds: _builtins.float
+    """Seconds of the interval of which a recording is kept. Unset: it cannot be told now, or nothing is recorded in this installation. Times
+    without a recording are among the gaps; the last half minute may be on its way yet and is not.
+    """
     @_builtins.property
     def coverage(self) -> _coverage_pb2.Coverage:
         """The sums."""
@@ -162,12 +167,15 @@ class OpticCoverage(_message.Message):
         unknown_seconds: _builtins.float = ...,
         impaired_times: _abc.Iterable[Global___ImpairedTime] | None = ...,
         steps: _abc.Iterable[Global___CoverageStep] | None = ...,
+        recorded_seconds: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["coverage", b"coverage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_recorded_seconds", b"_recorded_seconds", "coverage", b"coverage", "recorded_seconds", b"recorded_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["coverage", b"coverage", "gaps", b"gaps", "impaired_times", b"impaired_times", "impairments", b"impairments", "optic", b"optic", "steps", b"steps", "unknown_seconds", b"unknown_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_recorded_seconds", b"_recorded_seconds", "coverage", b"coverage", "gaps", b"gaps", "impaired_times", b"impaired_times", "impairments", b"impairments", "optic", b"optic", "recorded_seconds", b"recorded_seconds", "steps", b"steps", "unknown_seconds", b"unknown_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__recorded_seconds: _TypeAlias = _typing.Literal["recorded_seconds"]  # noqa: Y015
+    _WhichOneofArgType__recorded_seconds: _TypeAlias = _typing.Literal["_recorded_seconds", b"_recorded_seconds"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__recorded_seconds) -> _WhichOneofReturnType__recorded_seconds | None: ...
 
 Global___OpticCoverage: _TypeAlias = OpticCoverage  # noqa: Y015
 
@@ -213,6 +221,9 @@ class CoverageStep(_message.Message):
 
     START_TIME_FIELD_NUMBER: _builtins.int
     COVERAGE_FIELD_NUMBER: _builtins.int
+    RECORDED_SECONDS_FIELD_NUMBER: _builtins.int
+    recorded_seconds: _builtins.float
+    """Seconds of it of which a recording is kept; unset as above."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """From when."""
@@ -226,11 +237,14 @@ class CoverageStep(_message.Message):
         *,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         coverage: _coverage_pb2.Coverage | None = ...,
+        recorded_seconds: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["coverage", b"coverage", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_recorded_seconds", b"_recorded_seconds", "coverage", b"coverage", "recorded_seconds", b"recorded_seconds", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["coverage", b"coverage", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_recorded_seconds", b"_recorded_seconds", "coverage", b"coverage", "recorded_seconds", b"recorded_seconds", "start_time", b"start_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__recorded_seconds: _TypeAlias = _typing.Literal["recorded_seconds"]  # noqa: Y015
+    _WhichOneofArgType__recorded_seconds: _TypeAlias = _typing.Literal["_recorded_seconds", b"_recorded_seconds"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__recorded_seconds) -> _WhichOneofReturnType__recorded_seconds | None: ...
 
 Global___CoverageStep: _TypeAlias = CoverageStep  # noqa: Y015

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from google.type import interval_pb2 as google_dot_type_dot_interval__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*argo/anonymizer/v1/recording_service.proto\x12\x12\x61rgo.anonymizer.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1agoogle/type/interval.proto\"\x83\x01\n\tRecording\x12\r\n\x05optic\x18\x01 \x01(\t\x12\'\n\x08interval\x18\x02 \x01(\x0b\x32\x15.google.type.Interval\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05holds\x18\x04 \x03(\t\"\xa2\x01\n\x15ListRecordingsRequest\x12\r\n\x05optic\x18\x01 \x01(\t\x12\'\n\x08interval\x18\x02 \x01(\x0b\x32\x15.google.type.Interval\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\x12*\n\x06\x61\x63\x63\x65ss\x18\x05 \x01(\x0b\x32\x1a.argo.anonymizer.v1.Access\"d\n\x16ListRecordingsResponse\x12\x31\n\nrecordings\x18\x01 \x03(\x0b\x32\x1d.argo.anonymizer.v1.Recording\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"Q\n\x06\x41\x63\x63\x65ss\x12\x0f\n\x07purpose\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x16\n\x0e\x63\x61se_reference\x18\x03 \x01(\t\x12\x0e\n\x06viewer\x18\x04 \x01(\t\"u\n\x0fReadClipRequest\x12\r\n\x05optic\x18\x01 \x01(\t\x12\'\n\x08interval\x18\x02 \x01(\x0b\x32\x15.google.type.Interval\x12*\n\x06\x61\x63\x63\x65ss\x18\x03 \x01(\x0b\x32\x1a.argo.anonymizer.v1.Access\"L\n\x10ReadClipResponse\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\x12\'\n\x08interval\x18\x02 \x01(\x0b\x32\x15.google.type.Interval\"\x8a\x01\n\x11\x45xportClipRequest\x12\r\n\x05optic\x18\x01 \x01(\t\x12\'\n\x08interval\x18\x02 \x01(\x0b\x32\x15.google.type.Interval\x12*\n\x06\x61\x63\x63\x65ss\x18\x03 \x01(\x0b\x32\x1a.argo.anonymizer.v1.Access\x12\x11\n\trecipient\x18\x04 \x01(\t\"J\n\x12\x45xportClipResponse\x12\x11\n\x07\x63ontent\x18\x01 \x01(\x0cH\x00\x12\x19\n\x0fsigned_manifest\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part2\xb3\x02\n\x10RecordingService\x12g\n\x0eListRecordings\x12).argo.anonymizer.v1.ListRecordingsRequest\x1a*.argo.anonymizer.v1.ListRecordingsResponse\x12W\n\x08ReadClip\x12#.argo.anonymizer.v1.ReadClipRequest\x1a$.argo.anonymizer.v1.ReadClipResponse0\x01\x12]\n\nExportClip\x12%.argo.anonymizer.v1.ExportClipRequest\x1a&.argo.anonymizer.v1.ExportClipResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*argo/anonymizer/v1/recording_service.proto\x12\x12\x61rgo.anonymizer.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1agoogle/type/interval.proto\"\x83\x01\n\tRecording\x12\r\n\x05optic\x18\x01 \x01(\t\x12\'\n\x08interval\x18\x02 \x01(\x0b\x32\x15.google.type.Interval\x12/\n\x0b\x65xpire_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05holds\x18\x04 \x03(\t\"\xa2\x01\n\x15ListRecordingsRequest\x12\r\n\x05optic\x18\x01 \x01(\t\x12\'\n\x08interval\x18\x02 \x01(\x0b\x32\x15.google.type.Interval\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\x12*\n\x06\x61\x63\x63\x65ss\x18\x05 \x01(\x0b\x32\x1a.argo.anonymizer.v1.Access\"d\n\x16ListRecordingsResponse\x12\x31\n\nrecordings\x18\x01 \x03(\x0b\x32\x1d.argo.anonymizer.v1.Recording\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"w\n\x06\x41\x63\x63\x65ss\x12\x0f\n\x07purpose\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x16\n\x0e\x63\x61se_reference\x18\x03 \x01(\t\x12\x0e\n\x06viewer\x18\x04 \x01(\t\x12\x0e\n\x06rights\x18\x05 \x03(\t\x12\x14\n\x0crights_taken\x18\x06 \x03(\t\"u\n\x0fReadClipRequest\x12\r\n\x05optic\x18\x01 \x01(\t\x12\'\n\x08interval\x18\x02 \x01(\x0b\x32\x15.google.type.Interval\x12*\n\x06\x61\x63\x63\x65ss\x18\x03 \x01(\x0b\x32\x1a.argo.anonymizer.v1.Access\"L\n\x10ReadClipResponse\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\x12\'\n\x08interval\x18\x02 \x01(\x0b\x32\x15.google.type.Interval\"\x8a\x01\n\x11\x45xportClipRequest\x12\r\n\x05optic\x18\x01 \x01(\t\x12\'\n\x08interval\x18\x02 \x01(\x0b\x32\x15.google.type.Interval\x12*\n\x06\x61\x63\x63\x65ss\x18\x03 \x01(\x0b\x32\x1a.argo.anonymizer.v1.Access\x12\x11\n\trecipient\x18\x04 \x01(\t\"J\n\x12\x45xportClipResponse\x12\x11\n\x07\x63ontent\x18\x01 \x01(\x0cH\x00\x12\x19\n\x0fsigned_manifest\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"\x89\x01\n\x14ReadAlarmClipRequest\x12\r\n\x05\x61lert\x18\x01 \x01(\t\x12\r\n\x05optic\x18\x02 \x01(\t\x12\'\n\x08interval\x18\x03 \x01(\x0b\x32\x15.google.type.Interval\x12*\n\x06\x61\x63\x63\x65ss\x18\x04 \x01(\x0b\x32\x1a.argo.anonymizer.v1.Access\"S\n\x18ListRecordedTimesRequest\x12\x0e\n\x06optics\x18\x01 \x03(\t\x12\'\n\x08interval\x18\x02 \x01(\x0b\x32\x15.google.type.Interval\"V\n\x19ListRecordedTimesResponse\x12\x39\n\x0erecorded_times\x18\x01 \x03(\x0b\x32!.argo.anonymizer.v1.RecordedTimes\"H\n\rRecordedTimes\x12\r\n\x05optic\x18\x01 \x01(\t\x12(\n\tintervals\x18\x02 \x03(\x0b\x32\x15.google.type.Interval2\x88\x04\n\x10RecordingService\x12g\n\x0eListRecordings\x12).argo.anonymizer.v1.ListRecordingsRequest\x1a*.argo.anonymizer.v1.ListRecordingsResponse\x12W\n\x08ReadClip\x12#.argo.anonymizer.v1.ReadClipRequest\x1a$.argo.anonymizer.v1.ReadClipResponse0\x01\x12]\n\nExportClip\x12%.argo.anonymizer.v1.ExportClipRequest\x1a&.argo.anonymizer.v1.ExportClipResponse0\x01\x12\x61\n\rReadAlarmClip\x12(.argo.anonymizer.v1.ReadAlarmClipRequest\x1a$.argo.anonymizer.v1.ReadClipResponse0\x01\x12p\n\x11ListRecordedTimes\x12,.argo.anonymizer.v1.ListRecordedTimesRequest\x1a-.argo.anonymizer.v1.ListRecordedTimesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,15 +40,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTRECORDINGSRESPONSE']._serialized_start=426
   _globals['_LISTRECORDINGSRESPONSE']._serialized_end=526
   _globals['_ACCESS']._serialized_start=528
-  _globals['_ACCESS']._serialized_end=609
-  _globals['_READCLIPREQUEST']._serialized_start=611
-  _globals['_READCLIPREQUEST']._serialized_end=728
-  _globals['_READCLIPRESPONSE']._serialized_start=730
-  _globals['_READCLIPRESPONSE']._serialized_end=806
-  _globals['_EXPORTCLIPREQUEST']._serialized_start=809
-  _globals['_EXPORTCLIPREQUEST']._serialized_end=947
-  _globals['_EXPORTCLIPRESPONSE']._serialized_start=949
-  _globals['_EXPORTCLIPRESPONSE']._serialized_end=1023
-  _globals['_RECORDINGSERVICE']._serialized_start=1026
-  _globals['_RECORDINGSERVICE']._serialized_end=1333
+  _globals['_ACCESS']._serialized_end=647
+  _globals['_READCLIPREQUEST']._serialized_start=649
+  _globals['_READCLIPREQUEST']._serialized_end=766
+  _globals['_READCLIPRESPONSE']._serialized_start=768
+  _globals['_READCLIPRESPONSE']._serialized_end=844
+  _globals['_EXPORTCLIPREQUEST']._serialized_start=847
+  _globals['_EXPORTCLIPREQUEST']._serialized_end=985
+  _globals['_EXPORTCLIPRESPONSE']._serialized_start=987
+  _globals['_EXPORTCLIPRESPONSE']._serialized_end=1061
+  _globals['_READALARMCLIPREQUEST']._serialized_start=1064
+  _globals['_READALARMCLIPREQUEST']._serialized_end=1201
+  _globals['_LISTRECORDEDTIMESREQUEST']._serialized_start=1203
+  _globals['_LISTRECORDEDTIMESREQUEST']._serialized_end=1286
+  _globals['_LISTRECORDEDTIMESRESPONSE']._serialized_start=1288
+  _globals['_LISTRECORDEDTIMESRESPONSE']._serialized_end=1374
+  _globals['_RECORDEDTIMES']._serialized_start=1376
+  _globals['_RECORDEDTIMES']._serialized_end=1448
+  _globals['_RECORDINGSERVICE']._serialized_start=1451
+  _globals['_RECORDINGSERVICE']._serialized_end=1971
 # @@protoc_insertion_point(module_scope)

@@ -140,6 +140,8 @@ class Access(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     CASE_REFERENCE_FIELD_NUMBER: _builtins.int
     VIEWER_FIELD_NUMBER: _builtins.int
+    RIGHTS_FIELD_NUMBER: _builtins.int
+    RIGHTS_TAKEN_FIELD_NUMBER: _builtins.int
     purpose: _builtins.str
     """What for. Required."""
     reason: _builtins.str
@@ -148,6 +150,14 @@ class Access(_message.Message):
     """The case or act number, if there is one."""
     viewer: _builtins.str
     """On whose behalf, when a service asks for a person, e.g. "operator/rossi"; required from a service, and from nobody else."""
+    @_builtins.property
+    def rights(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The rights with which the service admitted the person, where a token gives others than the role. From a service only."""
+
+    @_builtins.property
+    def rights_taken(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The rights that the person has taken by breaking the glass, as the service that keeps the cases says. From a service only."""
+
     def __init__(
         self,
         *,
@@ -155,10 +165,12 @@ class Access(_message.Message):
         reason: _builtins.str = ...,
         case_reference: _builtins.str = ...,
         viewer: _builtins.str = ...,
+        rights: _abc.Iterable[_builtins.str] | None = ...,
+        rights_taken: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_reference", b"case_reference", "purpose", b"purpose", "reason", b"reason", "viewer", b"viewer"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["case_reference", b"case_reference", "purpose", b"purpose", "reason", b"reason", "rights", b"rights", "rights_taken", b"rights_taken", "viewer", b"viewer"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -293,3 +305,123 @@ class ExportClipResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_part) -> _WhichOneofReturnType_part | None: ...
 
 Global___ExportClipResponse: _TypeAlias = ExportClipResponse  # noqa: Y015
+
+@_typing.final
+class ReadAlarmClipRequest(_message.Message):
+    """Asks for the clip of an alarm."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALERT_FIELD_NUMBER: _builtins.int
+    OPTIC_FIELD_NUMBER: _builtins.int
+    INTERVAL_FIELD_NUMBER: _builtins.int
+    ACCESS_FIELD_NUMBER: _builtins.int
+    alert: _builtins.str
+    """`alerts/{alert}`, for the record. Required."""
+    optic: _builtins.str
+    """`devices/{device}/optics/{optic}`. Required."""
+    @_builtins.property
+    def interval(self) -> _interval_pb2.Interval:
+        """From when until when, at most one minute. Required."""
+
+    @_builtins.property
+    def access(self) -> Global___Access:
+        """On whose behalf, what for and why. Required."""
+
+    def __init__(
+        self,
+        *,
+        alert: _builtins.str = ...,
+        optic: _builtins.str = ...,
+        interval: _interval_pb2.Interval | None = ...,
+        access: Global___Access | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "interval", b"interval"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access", b"access", "alert", b"alert", "interval", b"interval", "optic", b"optic"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReadAlarmClipRequest: _TypeAlias = ReadAlarmClipRequest  # noqa: Y015
+
+@_typing.final
+class ListRecordedTimesRequest(_message.Message):
+    """Asks when optics were recorded."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPTICS_FIELD_NUMBER: _builtins.int
+    INTERVAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def optics(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """`devices/{device}/optics/{optic}`, 1 to 100 of them. Required."""
+
+    @_builtins.property
+    def interval(self) -> _interval_pb2.Interval:
+        """Within which time. Required."""
+
+    def __init__(
+        self,
+        *,
+        optics: _abc.Iterable[_builtins.str] | None = ...,
+        interval: _interval_pb2.Interval | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["interval", b"interval", "optics", b"optics"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRecordedTimesRequest: _TypeAlias = ListRecordedTimesRequest  # noqa: Y015
+
+@_typing.final
+class ListRecordedTimesResponse(_message.Message):
+    """When optics were recorded."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RECORDED_TIMES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def recorded_times(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecordedTimes]:
+        """In the order of their optics; one that was not recorded at all is left out."""
+
+    def __init__(
+        self,
+        *,
+        recorded_times: _abc.Iterable[Global___RecordedTimes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["recorded_times", b"recorded_times"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListRecordedTimesResponse: _TypeAlias = ListRecordedTimesResponse  # noqa: Y015
+
+@_typing.final
+class RecordedTimes(_message.Message):
+    """When one optic was recorded."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPTIC_FIELD_NUMBER: _builtins.int
+    INTERVALS_FIELD_NUMBER: _builtins.int
+    optic: _builtins.str
+    """`devices/{device}/optics/{optic}`."""
+    @_builtins.property
+    def intervals(self) -> _containers.RepeatedCompositeFieldContainer[_interval_pb2.Interval]:
+        """Unbroken stretches by capture time, in their order; they may reach beyond the interval that was asked for."""
+
+    def __init__(
+        self,
+        *,
+        optic: _builtins.str = ...,
+        intervals: _abc.Iterable[_interval_pb2.Interval] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["intervals", b"intervals", "optic", b"optic"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordedTimes: _TypeAlias = RecordedTimes  # noqa: Y015

@@ -51,6 +51,16 @@ class RecordingServiceStub:
                 request_serializer=argo_dot_anonymizer_dot_v1_dot_recording__service__pb2.ExportClipRequest.SerializeToString,
                 response_deserializer=argo_dot_anonymizer_dot_v1_dot_recording__service__pb2.ExportClipResponse.FromString,
                 _registered_method=True)
+        self.ReadAlarmClip = channel.unary_stream(
+                '/argo.anonymizer.v1.RecordingService/ReadAlarmClip',
+                request_serializer=argo_dot_anonymizer_dot_v1_dot_recording__service__pb2.ReadAlarmClipRequest.SerializeToString,
+                response_deserializer=argo_dot_anonymizer_dot_v1_dot_recording__service__pb2.ReadClipResponse.FromString,
+                _registered_method=True)
+        self.ListRecordedTimes = channel.unary_unary(
+                '/argo.anonymizer.v1.RecordingService/ListRecordedTimes',
+                request_serializer=argo_dot_anonymizer_dot_v1_dot_recording__service__pb2.ListRecordedTimesRequest.SerializeToString,
+                response_deserializer=argo_dot_anonymizer_dot_v1_dot_recording__service__pb2.ListRecordedTimesResponse.FromString,
+                _registered_method=True)
 
 
 class RecordingServiceServicer:
@@ -84,6 +94,22 @@ class RecordingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReadAlarmClip(self, request, context):
+        """Streams the short clip of an alarm to the person who handles it. Alerting asks, which knows whose alarm it is and that it is open.
+        Errors as of ReadClip; CLIP_TOO_LONG beyond one minute.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRecordedTimes(self, request, context):
+        """Lists when optics were recorded, for the coverage ledger. It tells of the recording, not of what it shows, and is not on record.
+        What is erased is recorded no longer. Errors: INVALID_ARGUMENT; UNAVAILABLE when the index does not answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RecordingServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -101,6 +127,16 @@ def add_RecordingServiceServicer_to_server(servicer, server):
                     servicer.ExportClip,
                     request_deserializer=argo_dot_anonymizer_dot_v1_dot_recording__service__pb2.ExportClipRequest.FromString,
                     response_serializer=argo_dot_anonymizer_dot_v1_dot_recording__service__pb2.ExportClipResponse.SerializeToString,
+            ),
+            'ReadAlarmClip': grpc.unary_stream_rpc_method_handler(
+                    servicer.ReadAlarmClip,
+                    request_deserializer=argo_dot_anonymizer_dot_v1_dot_recording__service__pb2.ReadAlarmClipRequest.FromString,
+                    response_serializer=argo_dot_anonymizer_dot_v1_dot_recording__service__pb2.ReadClipResponse.SerializeToString,
+            ),
+            'ListRecordedTimes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRecordedTimes,
+                    request_deserializer=argo_dot_anonymizer_dot_v1_dot_recording__service__pb2.ListRecordedTimesRequest.FromString,
+                    response_serializer=argo_dot_anonymizer_dot_v1_dot_recording__service__pb2.ListRecordedTimesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -186,6 +222,60 @@ class RecordingService:
             '/argo.anonymizer.v1.RecordingService/ExportClip',
             argo_dot_anonymizer_dot_v1_dot_recording__service__pb2.ExportClipRequest.SerializeToString,
             argo_dot_anonymizer_dot_v1_dot_recording__service__pb2.ExportClipResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadAlarmClip(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/argo.anonymizer.v1.RecordingService/ReadAlarmClip',
+            argo_dot_anonymizer_dot_v1_dot_recording__service__pb2.ReadAlarmClipRequest.SerializeToString,
+            argo_dot_anonymizer_dot_v1_dot_recording__service__pb2.ReadClipResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRecordedTimes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/argo.anonymizer.v1.RecordingService/ListRecordedTimes',
+            argo_dot_anonymizer_dot_v1_dot_recording__service__pb2.ListRecordedTimesRequest.SerializeToString,
+            argo_dot_anonymizer_dot_v1_dot_recording__service__pb2.ListRecordedTimesResponse.FromString,
             options,
             channel_credentials,
             insecure,

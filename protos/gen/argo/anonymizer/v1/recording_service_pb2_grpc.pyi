@@ -48,6 +48,14 @@ class RecordingServiceStub:
     """
     ExportClip: _grpc.UnaryStreamMultiCallable[_recording_service_pb2.ExportClipRequest, _recording_service_pb2.ExportClipResponse]
     """Streams a clip with a signed manifest, to be handed over. Errors as of ReadClip."""
+    ReadAlarmClip: _grpc.UnaryStreamMultiCallable[_recording_service_pb2.ReadAlarmClipRequest, _recording_service_pb2.ReadClipResponse]
+    """Streams the short clip of an alarm to the person who handles it. Alerting asks, which knows whose alarm it is and that it is open.
+    Errors as of ReadClip; CLIP_TOO_LONG beyond one minute.
+    """
+    ListRecordedTimes: _grpc.UnaryUnaryMultiCallable[_recording_service_pb2.ListRecordedTimesRequest, _recording_service_pb2.ListRecordedTimesResponse]
+    """Lists when optics were recorded, for the coverage ledger. It tells of the recording, not of what it shows, and is not on record.
+    What is erased is recorded no longer. Errors: INVALID_ARGUMENT; UNAVAILABLE when the index does not answer.
+    """
 
 @_typing.type_check_only
 class RecordingServiceAsyncStub(RecordingServiceStub):
@@ -69,6 +77,14 @@ class RecordingServiceAsyncStub(RecordingServiceStub):
     """
     ExportClip: _aio.UnaryStreamMultiCallable[_recording_service_pb2.ExportClipRequest, _recording_service_pb2.ExportClipResponse]  # type: ignore[assignment]
     """Streams a clip with a signed manifest, to be handed over. Errors as of ReadClip."""
+    ReadAlarmClip: _aio.UnaryStreamMultiCallable[_recording_service_pb2.ReadAlarmClipRequest, _recording_service_pb2.ReadClipResponse]  # type: ignore[assignment]
+    """Streams the short clip of an alarm to the person who handles it. Alerting asks, which knows whose alarm it is and that it is open.
+    Errors as of ReadClip; CLIP_TOO_LONG beyond one minute.
+    """
+    ListRecordedTimes: _aio.UnaryUnaryMultiCallable[_recording_service_pb2.ListRecordedTimesRequest, _recording_service_pb2.ListRecordedTimesResponse]  # type: ignore[assignment]
+    """Lists when optics were recorded, for the coverage ledger. It tells of the recording, not of what it shows, and is not on record.
+    What is erased is recorded no longer. Errors: INVALID_ARGUMENT; UNAVAILABLE when the index does not answer.
+    """
 
 class RecordingServiceServicer(metaclass=_abc_1.ABCMeta):
     """Reads masked recordings. Every read is a consultation (D.Lgs. 51/2018 art. 21): it needs a purpose and a reason, and is on
@@ -105,5 +121,25 @@ class RecordingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_recording_service_pb2.ExportClipResponse], _abc.AsyncIterator[_recording_service_pb2.ExportClipResponse]]:
         """Streams a clip with a signed manifest, to be handed over. Errors as of ReadClip."""
+
+    @_abc_1.abstractmethod
+    def ReadAlarmClip(
+        self,
+        request: _recording_service_pb2.ReadAlarmClipRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_recording_service_pb2.ReadClipResponse], _abc.AsyncIterator[_recording_service_pb2.ReadClipResponse]]:
+        """Streams the short clip of an alarm to the person who handles it. Alerting asks, which knows whose alarm it is and that it is open.
+        Errors as of ReadClip; CLIP_TOO_LONG beyond one minute.
+        """
+
+    @_abc_1.abstractmethod
+    def ListRecordedTimes(
+        self,
+        request: _recording_service_pb2.ListRecordedTimesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_recording_service_pb2.ListRecordedTimesResponse, _abc.Awaitable[_recording_service_pb2.ListRecordedTimesResponse]]:
+        """Lists when optics were recorded, for the coverage ledger. It tells of the recording, not of what it shows, and is not on record.
+        What is erased is recorded no longer. Errors: INVALID_ARGUMENT; UNAVAILABLE when the index does not answer.
+        """
 
 def add_RecordingServiceServicer_to_server(servicer: RecordingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

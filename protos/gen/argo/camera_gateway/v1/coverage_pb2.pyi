@@ -104,6 +104,8 @@ class Gap(_message.Message):
         """Masked pictures."""
         KIND_NOT_REPORTED: Gap._Kind.ValueType  # 4
         """Any report: nobody says whether pictures came. Never in a report."""
+        KIND_NOT_RECORDED: Gap._Kind.ValueType  # 5
+        """A recording. Never in a report: the coverage ledger learns it of the anonymizer."""
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper):
         """What a gap lacks."""
@@ -118,6 +120,8 @@ class Gap(_message.Message):
     """Masked pictures."""
     KIND_NOT_REPORTED: Gap.Kind.ValueType  # 4
     """Any report: nobody says whether pictures came. Never in a report."""
+    KIND_NOT_RECORDED: Gap.Kind.ValueType  # 5
+    """A recording. Never in a report: the coverage ledger learns it of the anonymizer."""
 
     START_TIME_FIELD_NUMBER: _builtins.int
     DURATION_FIELD_NUMBER: _builtins.int
