@@ -7,6 +7,7 @@ import contextlib
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,8 @@ import grpc
 
 from argo.alerting.v1 import alert_service_pb2 as alerting
 from argo.alerting.v1.alert_service_pb2_grpc import AlertServiceStub
+from argo.anonymizer.v1 import recording_service_pb2
+from argo.anonymizer.v1.recording_service_pb2_grpc import RecordingServiceStub
 from argo.camera_gateway.v1 import gateway_service_pb2 as gateway
 from argo.camera_gateway.v1.gateway_service_pb2_grpc import GatewayServiceStub
 from mesh.local.demo.registration import CameraRecord, open_registrar
@@ -135,6 +138,20 @@ class Street:
             return next((each for each in alerts if each.state == alerting.Alert.STATE_RAISED), None)
 
         return await until("an alert that nobody has taken on", probe)
+
+    async def recorded(self, optic: str, at: datetime) -> recording_service_pb2.Recording:
+        """The first recording that ends after a time, once there is one."""
+        access = recording_service_pb2.Access(purpose="test of the road", reason="wait for a recording")
+        request = recording_service_pb2.ListRecordingsRequest(optic=optic, access=access)
+        request.interval.start_time.FromDatetime(at)
+        request.interval.end_time.FromDatetime(datetime.now(UTC) + timedelta(hours=1))
+        async with self.channel("anonymizer", "supervisor/e2e") as channel:
+            stub = RecordingServiceStub(channel)
+
+            async def probe() -> recording_service_pb2.Recording | None:
+                return next(iter((await stub.ListRecordings(request)).recordings), None)
+
+            return await until("a recording", probe)
 
     async def _close(self, names: Iterable[str]) -> None:
         async with self.channel("alerting") as channel:

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from datetime import UTC
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,10 @@ const video = document.querySelector("video");
 return video && video.videoWidth > 0 && !video.paused ? video.currentTime : null;
 """
 MARKS = """return [...document.querySelectorAll(".tile .tile-watermark span")].map((mark) => mark.textContent);"""
+CLIP = """
+const video = document.querySelector('video[src*="/clip"]');
+return video && video.readyState >= 2 ? [video.videoWidth, video.duration] : null;
+"""
 COLOURS = """
 const video = document.querySelector("video");
 const canvas = Object.assign(document.createElement("canvas"), {width: video.videoWidth, height: video.videoHeight});
@@ -90,6 +95,16 @@ def _acknowledge(browser: webdriver.Chrome) -> None:
         browser.find_element(By.ID, "ask-confirm").click()
 
 
+def _clip(browser: webdriver.Chrome, alert: str) -> list[float]:
+    """Width in pixels and length in seconds of an alarm's clip, once it plays."""
+    wait = WebDriverWait(browser, 60)
+    button = f'[data-action="Clip {alert}"]'
+    wait.until(lambda page: page.find_elements(By.CSS_SELECTOR, button))
+    browser.execute_script("document.querySelector(arguments[0]).click()", button)
+    shown: list[float] = wait.until(lambda page: page.execute_script(CLIP))
+    return shown
+
+
 async def test_an_operator_watches_masked_video_and_acknowledges_an_alert(
     street: Street, browser: webdriver.Chrome
 ) -> None:
@@ -105,15 +120,19 @@ async def test_an_operator_watches_masked_video_and_acknowledges_an_alert(
             alert
             for alert in await street.alerts()
             if any(
-                step.state == alerting.Alert.STATE_ACKNOWLEDGED and step.actor.startswith("operator/")
+                step.state == alerting.Alert.STATE_ACKNOWLEDGED and step.actor == "operator/console"
                 for step in alert.transitions
             )
         ]
         return by_console[0] if by_console else None
 
-    await until("an acknowledged alert", acknowledged)
+    alert = await until("an acknowledged alert", acknowledged)
+    await street.recorded(OPTIC, alert.capture_time.ToDatetime(tzinfo=UTC))
+    width, seconds = await asyncio.to_thread(_clip, browser, alert.name)
     marks = await asyncio.to_thread(browser.execute_script, MARKS)
     assert shown > 1
+    assert width > 0
+    assert seconds > 0
     # Who watches stands over every picture, twelve times, with the time; a camera of another test may be among them.
     assert marks
     assert len(marks) % 12 == 0

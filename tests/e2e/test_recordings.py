@@ -11,9 +11,11 @@ import av
 import pytest
 
 from anonymizer import cli
+from argo.alerting.v1 import coverage_service_pb2
+from argo.alerting.v1.coverage_service_pb2_grpc import CoverageServiceStub
 from argo.anonymizer.v1 import recording_service_pb2 as pb
 from argo.anonymizer.v1.recording_service_pb2_grpc import RecordingServiceStub
-from tests.e2e.street import OPTIC, Street, until
+from tests.e2e.street import OPTIC, Street
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -24,17 +26,9 @@ async def test_a_recording_is_listed_exported_and_checked(
     street: Street, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await street.streaming(OPTIC)
-    request = pb.ListRecordingsRequest(optic=OPTIC, access=ACCESS)
-    request.interval.start_time.FromDatetime(datetime.now(UTC) - timedelta(hours=1))
-    request.interval.end_time.FromDatetime(datetime.now(UTC) + timedelta(hours=1))
-
+    recording = await street.recorded(OPTIC, datetime.now(UTC) - timedelta(hours=1))
     async with street.channel("anonymizer", "supervisor/e2e") as channel:
         stub = RecordingServiceStub(channel)
-
-        async def recorded() -> pb.Recording | None:
-            return next(iter((await stub.ListRecordings(request)).recordings), None)
-
-        recording = await until("a recording", recorded)
         asked = pb.ExportClipRequest(
             optic=OPTIC, interval=recording.interval, access=ACCESS, recipient="authorities/questura"
         )
@@ -53,4 +47,18 @@ async def test_a_recording_is_listed_exported_and_checked(
 
     assert cli.main(["verify", str(tmp_path)]) == cli.WHOLE
     assert f'"pictures": {pictures}' in capsys.readouterr().out
-    assert [tuple(row) for row in acts] == [("disclosure", "supervisor/e2e"), ("consultation", "supervisor/e2e")]
+    assert [tuple(row) for row in acts] == [("disclosure", "supervisor/e2e")]
+
+
+async def test_the_ledger_knows_what_is_recorded(street: Street) -> None:
+    await street.streaming(OPTIC)
+    recording = await street.recorded(OPTIC, datetime.now(UTC) - timedelta(hours=1))
+    request = coverage_service_pb2.ListCoverageRequest(optics=[OPTIC], reason="end to end")
+    request.start_time.CopyFrom(recording.interval.start_time)
+    request.end_time.CopyFrom(recording.interval.end_time)
+
+    async with street.channel("alerting") as channel:
+        (coverage,) = (await CoverageServiceStub(channel).ListCoverage(request)).coverages
+
+    lasted = recording.interval.end_time.ToDatetime() - recording.interval.start_time.ToDatetime()
+    assert coverage.recorded_seconds >= lasted.total_seconds()
