@@ -257,7 +257,11 @@ class HoldsClient:
                 raise Unavailable(
                     f"the registry does not say what is held ({error.code().name})", reason="HOLDS_UNKNOWN"
                 ) from error
-            intervals += [_held(interval) for interval in page.held_intervals]
+            try:
+                intervals += [_held(interval) for interval in page.held_intervals]
+            except (ValueError, OverflowError) as error:
+                # Half a hold holds nothing: whoever made it meant something that would be erased.
+                raise Unavailable("the registry's answer cannot be read", reason="HOLDS_UNKNOWN") from error
             token = page.next_page_token
             if not token:
                 return intervals
@@ -316,6 +320,9 @@ def _view(optic: site_pb2.Optic, device: site_pb2.Device) -> View:
 
 def _held(message: hold_service_pb2.HeldInterval) -> HeldInterval:
     interval = message.interval
+    has_times = interval.HasField("start_time") and interval.HasField("end_time") and message.HasField("expire_time")
+    if not (message.optic and has_times):
+        raise ValueError("a held interval lacks its optic or one of its times")
     times = (interval.start_time, interval.end_time, message.expire_time)
     return HeldInterval(message.optic, *(time.ToDatetime(tzinfo=UTC) for time in times))
 

@@ -42,15 +42,25 @@ class HoldsClient:
                 raise Unavailable(
                     f"the registry does not say what is held ({error.code().name})", reason="HOLDS_UNKNOWN"
                 ) from error
-            intervals += [_interval(held) for held in page.held_intervals]
+            try:
+                intervals += [_interval(held) for held in page.held_intervals]
+            except (ValueError, OverflowError) as error:
+                # Half a hold holds nothing: whoever made it meant something that would be erased.
+                raise Unavailable("the registry's answer cannot be read", reason="HOLDS_UNKNOWN") from error
+            if page.next_page_token and page.next_page_token == token:
+                raise Unavailable("the registry's answer does not end", reason="HOLDS_UNKNOWN")
             token = page.next_page_token
             if not token:
                 return Holds(frozenset(intervals))
 
 
 def _interval(held: hold_service_pb2.HeldInterval) -> HeldInterval:
+    interval = held.interval
+    has_times = interval.HasField("start_time") and interval.HasField("end_time") and held.HasField("expire_time")
+    if not (held.optic and has_times):
+        raise ValueError("a held interval lacks its optic or one of its times")
     return HeldInterval(
-        held.optic, _time(held.interval.start_time), _time(held.interval.end_time), _time(held.expire_time), held.hold
+        held.optic, _time(interval.start_time), _time(interval.end_time), _time(held.expire_time), held.hold
     )
 
 
