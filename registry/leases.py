@@ -154,7 +154,7 @@ class LeaseDesk:
 
     def _refusal(self, device: str) -> tuple[Reason, ...]:
         known = self.fleet.devices.get(device)
-        if known is None:
+        if known is None or not known.configurations:
             return (Reason.DELETED,)
         decision = admissions.admit(known.record, known.deployments, self._clock(), self._networks)
         return () if isinstance(decision, Admitted) else decision.reasons

@@ -35,7 +35,7 @@ DESCRIPTIONS: Mapping[Reason, str] = {
     Reason.DECISION_MISSING: "the device is mobile and no decision of the COSP has placed it: create a deployment",
     Reason.PLACEMENT_NOT_STARTED: "the device is mobile and its deployment has not begun: wait for its start",
     Reason.PLACEMENT_ENDED: "the device is mobile and its deployment is over: a longer stay needs a new decision",
-    Reason.DELETED: "the record of the device was deleted",
+    Reason.DELETED: "the record of the device, or of the last of its optics, was deleted",
     Reason.REBALANCED: "another replica of the gateway takes the device over",
 }
 

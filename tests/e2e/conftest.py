@@ -29,7 +29,7 @@ async def street(tmp_path_factory: pytest.TempPathFactory, sample: Path) -> Asyn
     """The mesh; alerts are grouped over a second only and erasure looks every second, so that no test has to wait."""
     folder = tmp_path_factory.mktemp("mesh")
     secrets = tmp_path_factory.mktemp("secrets") / "cameras.json"
-    secrets.write_text(json.dumps({WHIP_DEVICE: {"tokens": {"one": WHIP_TOKEN}}}))
+    secrets.write_text(json.dumps({WHIP_DEVICE: {"tokens": {"one": WHIP_TOKEN, "main": WHIP_TOKEN}}}))
     settings = {"alerting": {"ARGO_GROUP_SECONDS": "1"}, "anonymizer": {"ARGO_ERASURE_PERIOD_SECONDS": "1"}}
     options = MeshOptions(camera_credentials=secrets, settings=settings)
     with StateFolder(folder) as state:

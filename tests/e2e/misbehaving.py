@@ -9,7 +9,7 @@ import re
 import subprocess
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -30,10 +30,18 @@ from argo.registry.v1 import (
     site_pb2,
 )
 from mesh.local.environment import inherited, python_module
-from tests.e2e.street import REASON, Street
+from tests.e2e.street import REASON, WHIP_DEVICE, WHIP_TOKEN, Street, until
 
 SITE = "sites/misbehaviour"
-INGEST = {"rtsp": site_pb2.Optic.INGEST_RTSP, "mjpeg": site_pb2.Optic.INGEST_MJPEG}
+Protocol = Literal["rtsp", "mjpeg", "whip"]
+INGEST: Mapping[Protocol, site_pb2.Optic.Ingest.ValueType] = {
+    "rtsp": site_pb2.Optic.INGEST_RTSP,
+    "mjpeg": site_pb2.Optic.INGEST_MJPEG,
+    "whip": site_pb2.Optic.INGEST_WHIP,
+}
+FIRST_PORT_OF_NOBODY = 11
+"""Publishers are not dialled, but no two devices have one address."""
+STREAMING = gateway.Session.STATE_STREAMING
 LOOK_SECONDS = 1.0
 PATIENCE, LEAST_PATIENCE = 180.0, 75.0
 """Seconds that all may take together, and that each may take in any case: above the longest wait before a dial."""
@@ -41,13 +49,16 @@ PATIENCE, LEAST_PATIENCE = 180.0, 75.0
 
 @dataclass(frozen=True)
 class Misbehaviour:
-    """One camera: its fault script, how its pictures travel, how many are wanted per second, and what it speaks."""
+    """One camera: its fault script, how its pictures travel, how many are wanted per second, and what it speaks.
+
+    Those that publish (WHIP) are called as `publisher` says, in order.
+    """
 
     script: Sequence[str]
     transport: site_pb2.Device.Transport.ValueType = site_pb2.Device.TRANSPORT_TCP
     # Little, for two dozen share a machine with a mesh; more than the key pictures, so that all are decoded.
     rate: float = 2.0
-    protocol: Literal["rtsp", "mjpeg"] = "rtsp"
+    protocol: Protocol = "rtsp"
 
 
 @dataclass
@@ -103,9 +114,14 @@ async def misbehaving(street: Street, film: Path, cameras: Mapping[str, Misbehav
         try:
             for protocol in INGEST:
                 speaking = {name: camera for name, camera in cameras.items() if camera.protocol == protocol}
-                # At once: the times of a script run from when its camera can be dialled.
-                addresses = await stack.enter_async_context(_simulated(film, speaking, protocol))
-                await _register(channel, speaking, addresses)
+                if speaking and protocol == "whip":
+                    ports = enumerate(speaking, FIRST_PORT_OF_NOBODY)
+                    await _register(channel, speaking, {name: f"127.0.0.1:{port}" for port, name in ports})
+                    await stack.enter_async_context(_publishing(chronicle, film, speaking))
+                elif speaking:
+                    # At once: the times of a script run from when its camera can be dialled.
+                    addresses = await stack.enter_async_context(_simulated(film, speaking, protocol))
+                    await _register(channel, speaking, addresses)
             chronicle.began = time.monotonic()
             yield chronicle
         finally:
@@ -115,17 +131,47 @@ async def misbehaving(street: Street, film: Path, cameras: Mapping[str, Misbehav
             await _forget(channel, cameras)
 
 
+def publisher(number: int | str) -> str:
+    """Id of the device of a publisher, by its number in the simulator."""
+    return f"publisher-{number}"
+
+
 @contextlib.asynccontextmanager
-async def _simulated(film: Path, cameras: Mapping[str, Misbehaviour], protocol: str) -> AsyncIterator[dict[str, str]]:
+async def _simulated(
+    film: Path, cameras: Mapping[str, Misbehaviour], protocol: Protocol
+) -> AsyncIterator[dict[str, str]]:
+    async with _simulator(film, cameras, "--protocol", protocol) as process:
+        assert process.stdout is not None
+        yield {name: urlsplit((await process.stdout.readline()).decode()).netloc for name in cameras}
+
+
+@contextlib.asynccontextmanager
+async def _publishing(chronicle: Chronicle, film: Path, cameras: Mapping[str, Misbehaviour]) -> AsyncIterator[None]:
+    assert list(cameras) == [publisher(number) for number in range(1, len(cameras) + 1)]
+
+    async def awaited() -> bool | None:
+        return all(optic_of(name) in chronicle.sessions for name in cameras) or None
+
+    # The times of a script run from when the simulator begins to publish.
+    await until("publishers are awaited", awaited)
+    web = chronicle.street.mesh.environments.web("camera-gateway")
+    endpoint = f"http://{web}/whip/{publisher('{device}')}/main"
+    async with _simulator(film, cameras, "--whip", endpoint, "--token", WHIP_TOKEN):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _simulator(
+    film: Path, cameras: Mapping[str, Misbehaviour], *options: str
+) -> AsyncIterator[asyncio.subprocess.Process]:
     lines = [f"device {number} {line}" for number, each in enumerate(cameras.values(), 1) for line in each.script]
-    options = ["--protocol", protocol, "--devices", str(len(cameras)), "--main", "320x240@5", "--report-seconds", "1"]
-    command = python_module("mesh.local.camera", str(film), *options, "--fault", "\n".join(lines))
+    form = ["--devices", str(len(cameras)), "--main", "320x240@5", "--report-seconds", "1"]
+    command = python_module("mesh.local.camera", str(film), *form, *options, "--fault", "\n".join(lines))
     process = await asyncio.create_subprocess_exec(
         *command, env=inherited(), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
-    assert process.stdout is not None
     try:
-        yield {name: urlsplit((await process.stdout.readline()).decode()).netloc for name in cameras}
+        yield process
     finally:
         process.terminate()
         await process.wait()
@@ -141,6 +187,7 @@ async def _register(channel: Any, cameras: Mapping[str, Misbehaviour], addresses
             name=f"devices/{name}",
             site=SITE,
             address=addresses[name],
+            credentials=WHIP_DEVICE if camera.protocol == "whip" else "",
             transport=camera.transport,
             view=site_pb2.Device.VIEW_OBSERVATION,
             mobility=site_pb2.Device.MOBILITY_FIXED,
@@ -151,7 +198,7 @@ async def _register(channel: Any, cameras: Mapping[str, Misbehaviour], addresses
         optic = site_pb2.Optic(
             name=optic_of(name),
             ingest=INGEST[camera.protocol],
-            main_stream_path="/stream",
+            main_stream_path="" if camera.protocol == "whip" else "/stream",
             policy=scene_pb2.Policy(analysed_frame_rate=camera.rate, recording=scene_pb2.Policy.RECORDING_OFF),
         )
         request.rows.add(source=name, record=fleet_service_pb2.FleetRecord(device=device))
@@ -195,3 +242,38 @@ async def _watch_ledger(chronicle: Chronicle) -> None:
             for coverage in (await stub.ListCoverage(request)).coverages:
                 chronicle.impairments[coverage.optic].append(frozenset(coverage.impairments))
             await asyncio.sleep(LOOK_SECONDS)
+
+
+async def seen(
+    chronicle: Chronicle, device: str, what: str, condition: Callable[[list[gateway.Session]], bool]
+) -> list[gateway.Session]:
+    """The history of a camera's session once it meets a condition."""
+    history = chronicle.sessions[optic_of(device)]
+
+    async def probe() -> list[gateway.Session] | None:
+        return history if history and condition(history) else None
+
+    return await until(f"{device}: {what}", probe, chronicle.patience)
+
+
+def works_after(history: list[gateway.Session], since: int) -> bool:
+    """Whether pictures are received, analysed and masked after a point of the history, without an end in between."""
+    last, then = history[-1], history[since]
+    if last.state != STREAMING or any(session.state != STREAMING for session in history[since:]):
+        return False
+    now, before = last.counters, then.counters
+    return now.frames_masked > before.frames_masked + 2 and now.frames_analysed > before.frames_analysed
+
+
+def last_not_streaming(history: Iterable[gateway.Session]) -> int:
+    return max((place for place, session in enumerate(history) if session.state != STREAMING), default=-1)
+
+
+async def healed(chronicle: Chronicle, device: str) -> list[gateway.Session]:
+    """The history of a camera's session once it streams again."""
+    return await seen(
+        chronicle,
+        device,
+        "pictures are analysed and masked",
+        lambda history: (since := last_not_streaming(history) + 1) < len(history) and works_after(history, since),
+    )

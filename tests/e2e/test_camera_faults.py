@@ -5,7 +5,7 @@ All cameras misbehave at the same time; each test waits for what is said of its 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from argo.camera_gateway.v1 import gateway_service_pb2 as gateway
 from argo.camera_gateway.v1.coverage_pb2 import HealthReport
 from argo.registry.v1 import site_pb2
 from mesh.local.camera.faults import FaultKind
-from tests.e2e.misbehaving import Chronicle, Misbehaviour, misbehaving, optic_of
+from tests.e2e.misbehaving import Chronicle, Misbehaviour, healed, misbehaving, optic_of, seen
 from tests.e2e.street import Street, until
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.slow]
@@ -108,41 +108,6 @@ async def chronicle(street: Street, sample: Path) -> AsyncIterator[Chronicle]:
         yield running
 
 
-async def seen(
-    chronicle: Chronicle, fault: str, what: str, condition: Callable[[list[Session]], bool]
-) -> list[Session]:
-    """The history of a camera's session once it meets a condition."""
-    history = chronicle.sessions[optic_of(device_of(fault))]
-
-    async def probe() -> list[Session] | None:
-        return history if history and condition(history) else None
-
-    return await until(f"{fault}: {what}", probe, chronicle.patience)
-
-
-def works_after(history: list[Session], since: int) -> bool:
-    """Whether pictures are received, analysed and masked after a point of the history, without an end in between."""
-    last, then = history[-1], history[since]
-    if last.state != STREAMING or any(session.state != STREAMING for session in history[since:]):
-        return False
-    now, before = last.counters, then.counters
-    return now.frames_masked > before.frames_masked + 2 and now.frames_analysed > before.frames_analysed
-
-
-def last_not_streaming(history: Iterable[Session]) -> int:
-    return max((place for place, session in enumerate(history) if session.state != STREAMING), default=-1)
-
-
-async def healed(chronicle: Chronicle, fault: str) -> list[Session]:
-    """The history of a camera's session once it streams again."""
-    return await seen(
-        chronicle,
-        fault,
-        "pictures are analysed and masked",
-        lambda history: (since := last_not_streaming(history) + 1) < len(history) and works_after(history, since),
-    )
-
-
 async def test_every_fault_of_the_simulator_has_its_camera() -> None:
     faults = {fault.removesuffix(OVER_HTTP) for fault in [*LOST, *IMPAIRED, *UNNAMED]}
     assert {kind.value for kind in FaultKind} == faults - {KEYS_ONLY}
@@ -153,13 +118,13 @@ async def test_a_lost_camera_is_named_and_comes_back(chronicle: Chronicle, fault
     _, state, reason = LOST[fault]
     before = await seen(
         chronicle,
-        fault,
+        device_of(fault),
         f"{reason} is told",
         lambda history: any((session.state, session.reason) == (state, reason) for session in history),
     )
     assert next(session for session in before if session.reason == reason).detail
 
-    history = await healed(chronicle, fault)
+    history = await healed(chronicle, device_of(fault))
 
     assert history[-1].counters.unmasked_frames_out == 0
     lines = chronicle.log_lines(device_of(fault))
@@ -175,7 +140,7 @@ async def test_a_camera_that_is_reset_again_and_again_comes_back_each_time(chron
         states = [session.state for session in history]
         return list(pairwise(filter({BACKING_OFF, STREAMING}.__contains__, states))).count((BACKING_OFF, STREAMING)) > 1
 
-    history = await seen(chronicle, "reset", "two returns", came_back_twice)
+    history = await seen(chronicle, device_of("reset"), "two returns", came_back_twice)
 
     assert {session.reason for session in history if session.state == BACKING_OFF} == {"END_OF_STREAM"}
 
@@ -197,7 +162,7 @@ async def test_an_impaired_picture_is_told_and_untold_while_the_stream_goes_on(
 
     await until(f"{fault}: the impairment is over", untold, chronicle.patience)
 
-    history = await healed(chronicle, fault)
+    history = await healed(chronicle, device_of(fault))
     assert history[-1].attempts == 1
     assert history[-1].counters.unmasked_frames_out == 0
     everything = set().union(*ledger) - {HealthReport.IMPAIRMENT_SIGNAL_LOSS}
@@ -220,11 +185,11 @@ async def test_a_fault_of_the_stream_costs_pictures_at_most(chronicle: Chronicle
     # Past the end of each script.
     history = await seen(
         chronicle,
-        fault,
+        device_of(fault),
         "half a minute is received",
         lambda history: history[-1].coverage.received_seconds > 30,
     )
-    await healed(chronicle, fault)
+    await healed(chronicle, device_of(fault))
 
     assert history[-1].attempts == 1
     assert history[-1].counters.unmasked_frames_out == 0
@@ -233,7 +198,9 @@ async def test_a_fault_of_the_stream_costs_pictures_at_most(chronicle: Chronicle
 
 
 async def test_a_lost_packet_costs_the_pictures_that_need_it(chronicle: Chronicle) -> None:
-    history = await seen(chronicle, "loss", "broken pictures", lambda history: history[-1].counters.frames_broken > 0)
+    history = await seen(
+        chronicle, device_of("loss"), "broken pictures", lambda history: history[-1].counters.frames_broken > 0
+    )
 
     assert history[-1].counters.frames_received > history[-1].counters.frames_broken
 
@@ -241,7 +208,7 @@ async def test_a_lost_packet_costs_the_pictures_that_need_it(chronicle: Chronicl
 async def test_packets_that_overtake_each_other_cost_nothing(chronicle: Chronicle) -> None:
     history = await seen(
         chronicle,
-        "reorder",
+        device_of("reorder"),
         "half a minute is received",
         lambda history: history[-1].coverage.received_seconds > 30,
     )
@@ -254,7 +221,7 @@ async def test_a_change_of_resolution_is_followed_in_the_same_session(chronicle:
         widths = [session.width for session in history if session.width]
         return [width for width, after in pairwise([*widths, 0]) if width != after] == [320, 160, 320]
 
-    history = await seen(chronicle, "resize", "both sizes, and the first again", changed_twice)
+    history = await seen(chronicle, device_of("resize"), "both sizes, and the first again", changed_twice)
 
     assert {session.attempts for session in history} <= {0, 1}
 
@@ -268,7 +235,7 @@ async def test_pictures_from_the_past_are_counted_and_dropped(chronicle: Chronic
 
 @pytest.mark.parametrize("kind", ["audio", "metadata"])
 async def test_tracks_that_are_no_video_are_left_out(chronicle: Chronicle, kind: str) -> None:
-    await healed(chronicle, kind)
+    await healed(chronicle, device_of(kind))
 
     assert await chronicle.left_out(kind) >= 1
     # The simulator sends a track to whoever sets it up; nothing came.

@@ -7,7 +7,9 @@ import contextlib
 import fractions
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urljoin
 
 import aiohttp
 import av
@@ -21,9 +23,10 @@ from argo.registry.v1 import site_pb2
 from argo.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
 from mesh.ice import offer_loopback
 from mesh.local.demo.registration import SITE
-from tests.e2e.street import PATIENCE, REASON, WHIP_DEVICE, WHIP_TOKEN, Street
+from tests.e2e.street import PATIENCE, REASON, WHIP_DEVICE, WHIP_TOKEN, Street, until
 
 OPTIC = f"devices/{WHIP_DEVICE}/optics/one"
+AUTHORIZATION = {"Authorization": f"Bearer {WHIP_TOKEN}"}
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -42,7 +45,8 @@ class Square(VideoStreamTrack):
 
 
 @contextlib.asynccontextmanager
-async def _registered(street: Street) -> AsyncIterator[None]:
+async def _registered(street: Street) -> AsyncIterator[Any]:
+    """The publisher's device and optic; gives the registry."""
     legal = site_pb2.LegalBasis(
         purpose=site_pb2.LegalBasis.PURPOSE_TRAFFIC, dpia_reference="test", sign_reference="test"
     )
@@ -55,46 +59,72 @@ async def _registered(street: Street) -> AsyncIterator[None]:
         mobility=site_pb2.Device.MOBILITY_FIXED,
         legal_basis=legal,
     )
-    optic = site_pb2.Optic(display_name="publisher", ingest=site_pb2.Optic.INGEST_WHIP)
     async with street.channel("registry", "administrator/local") as channel:
         stub: Any = RegistryServiceStub(channel)
         await stub.CreateDevice(api.CreateDeviceRequest(device_id=WHIP_DEVICE, device=device, reason=REASON))
-        await stub.CreateOptic(
-            api.CreateOpticRequest(parent=f"devices/{WHIP_DEVICE}", optic_id="one", optic=optic, reason=REASON)
-        )
+        await _admit(stub)
         try:
-            yield
+            yield stub
         finally:
-            await stub.DeleteOptic(api.DeleteOpticRequest(name=OPTIC, reason=REASON))
+            await _expel(stub)
             await stub.DeleteDevice(api.DeleteDeviceRequest(name=f"devices/{WHIP_DEVICE}", reason=REASON))
 
 
+async def _admit(registry: Any) -> None:
+    optic = site_pb2.Optic(display_name="publisher", ingest=site_pb2.Optic.INGEST_WHIP)
+    await registry.CreateOptic(
+        api.CreateOpticRequest(parent=f"devices/{WHIP_DEVICE}", optic_id="one", optic=optic, reason=REASON)
+    )
+
+
+async def _expel(registry: Any) -> None:
+    await registry.DeleteOptic(api.DeleteOpticRequest(name=OPTIC, reason=REASON))
+
+
+@dataclass
+class Publisher:
+    """A camera that publishes.
+
+    Attributes:
+        peer: its connection.
+        resource: its session's URL.
+    """
+
+    peer: RTCPeerConnection
+    resource: str
+
+    async def goodbye(self) -> int:
+        """DELETE; the HTTP status."""
+        async with aiohttp.ClientSession() as client, client.delete(self.resource, headers=AUTHORIZATION) as response:
+            return response.status
+
+
 @contextlib.asynccontextmanager
-async def _publishing(street: Street) -> AsyncIterator[None]:
+async def _publishing(street: Street) -> AsyncIterator[Publisher]:
     # The local mesh's camera network is 127.0.0.1: a publisher at another of this machine's addresses is not heard.
     offer_loopback()
     peer = RTCPeerConnection()
     peer.addTrack(Square())
     url = f"http://{street.mesh.environments.web('camera-gateway')}/whip/{WHIP_DEVICE}/one"
-    headers = {"Authorization": f"Bearer {WHIP_TOKEN}", "Content-Type": "application/sdp"}
     try:
         await peer.setLocalDescription(await peer.createOffer())
         async with aiohttp.ClientSession() as client:
-            answer = await _post_until_leased(client, url, peer.localDescription.sdp, headers)
+            answer, location = await _post_until_leased(client, url, peer.localDescription.sdp)
         await peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
-        yield
+        yield Publisher(peer, urljoin(url, location))
     finally:
         await peer.close()
 
 
-async def _post_until_leased(client: aiohttp.ClientSession, url: str, offer: str, headers: dict[str, str]) -> str:
-    """The answer, once the gateway has got the lease of the new device."""
+async def _post_until_leased(client: aiohttp.ClientSession, url: str, offer: str) -> tuple[str, str]:
+    """The answer and the session's resource, once the gateway has got the lease of the new device."""
+    headers = {**AUTHORIZATION, "Content-Type": "application/sdp"}
     deadline = time.monotonic() + PATIENCE
     while True:
         async with client.post(url, data=offer, headers=headers) as response:
             text = await response.text()
             if response.status == 201:
-                return text
+                return text, response.headers["Location"]
         assert time.monotonic() < deadline, f"{response.status}: {text}"
         await asyncio.sleep(0.2)
 
@@ -105,3 +135,44 @@ async def test_a_publisher_is_analysed_and_masked(street: Street) -> None:
 
     assert (session.width, session.height) == (320, 240)
     assert session.counters.unmasked_frames_out == 0
+
+
+async def test_a_publisher_that_says_goodbye_may_come_again(street: Street) -> None:
+    async with _registered(street):
+        async with _publishing(street) as publisher:
+            await street.streaming(OPTIC)
+            statuses = [await publisher.goodbye(), await publisher.goodbye()]
+
+            async def over() -> str | None:
+                session = await street.session(OPTIC)
+                return (session.reason if session else "") or None
+
+            reason = await until("the session is over", over)
+        async with _publishing(street):
+            again = await street.streaming(OPTIC)
+
+    assert (statuses, reason) == ([200, 404], "END_OF_STREAM")
+    assert again.attempts > 1
+    assert again.counters.unmasked_frames_out == 0
+
+
+async def test_a_publisher_that_loses_its_admission_is_cut_and_comes_back_with_it(street: Street) -> None:
+    async with _registered(street) as registry:
+        async with _publishing(street) as publisher:
+            await street.streaming(OPTIC)
+            await _expel(registry)
+
+            async def cut() -> bool | None:
+                return publisher.peer.connectionState in {"closed", "failed"} or None
+
+            await until("the publisher is cut", cut)
+            refused = await publisher.goodbye()
+            assert await street.session(OPTIC) is None
+        await _admit(registry)
+        async with _publishing(street):
+            again = await street.streaming(OPTIC)
+
+    # Without an admission its token opens nothing.
+    assert refused == 401
+    assert again.attempts == 1
+    assert again.counters.unmasked_frames_out == 0

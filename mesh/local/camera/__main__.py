@@ -48,13 +48,19 @@ def _parse_listen(_context: click.Context, _parameter: click.Parameter, value: s
 def _parse_faults(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> Faults:
     found: list[Faults] = []
     for value in values:
-        path = Path(value)
         try:
-            is_file = path.is_file()
-            found.append(parse_script(path.read_text(encoding="utf-8") if is_file else value))
+            found.append(parse_script(Path(value).read_text(encoding="utf-8") if _is_file(value) else value))
         except (ScriptError, UnicodeDecodeError, OSError) as error:
             raise click.BadParameter(f"{value}\n{error}") from None
     return Faults(tuple(fault for faults in found for fault in faults.all))
+
+
+def _is_file(value: str) -> bool:
+    try:
+        return Path(value).is_file()
+    except OSError:
+        # Lines that are longer than a file's name may be.
+        return False
 
 
 def _parse_form(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Rendition | None:

@@ -21,7 +21,7 @@ from camera_gateway.rtsp.trust import CameraTrust
 from camera_gateway.sources import Listener, SourceError
 from camera_gateway.views import Views
 from tests.integration.camera_gateway.test_faulty_cameras import SDP, Handler, reply, scripted
-from tests.unit.camera_gateway.test_decoding import Heard
+from tests.unit.camera_gateway.test_pipeline import Heard
 
 NETWORK = ipaddress.ip_network("127.0.0.2/32")
 INTERNAL = {Reason.INTERNAL}

@@ -204,6 +204,7 @@ async def test_port_in_use_is_said(video: Path) -> None:
     ("arguments", "words"),
     [
         (["--fault", "at 1 melt; loss rate=2"], "line 1: unknown fault 'melt'"),
+        (["--fault", "loss; " * 50 + "melt"], "line 1: unknown fault 'melt'"),
         (["--main", "640"], "must be WIDTHxHEIGHT"),
         (["--main", "1x1"], "at least 2x2"),
         (["--mosaic"], "--mosaic needs --optics"),

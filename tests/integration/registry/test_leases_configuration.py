@@ -150,3 +150,20 @@ async def test_a_round_with_nothing_to_do_stirs_nobody(registry: Registry, admin
 
         assert await heard.get() == "the end"
         await connection.remove_listener("argo_registry", hear)
+
+
+async def test_a_device_that_loses_its_last_optic_loses_its_lease_and_gets_it_again_with_another(
+    registry: Registry, administrator: Administrator
+) -> None:
+    await administrator.build(optics=("nord", "sud"))
+    async with gateway(registry, "gw-1") as gw:
+        await gw.until(lambda: "devices/palo-12" in gw.held)
+        await administrator.DeleteOptic(name=OPTIC)
+        await gw.until(lambda: len(gw.held["devices/palo-12"].optics) == 1)
+        await administrator.DeleteOptic(name="devices/palo-12/optics/sud")
+        await gw.until(lambda: "devices/palo-12" not in gw.held)
+        await administrator.CreateOptic(parent="devices/palo-12", optic_id="ovest", optic=lawful.optic())
+        await gw.until(lambda: "devices/palo-12" in gw.held)
+        lease = gw.held["devices/palo-12"]
+
+    assert [optic.optic for optic in lease.optics] == ["devices/palo-12/optics/ovest"]

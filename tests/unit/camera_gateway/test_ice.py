@@ -72,6 +72,7 @@ def test_candidates_outside_of_the_camera_networks_and_names_are_left_out() -> N
     lines = [
         "a=candidate:1 1 UDP 1 10.1.2.3 4000 typ host",
         "a=candidate:1 1 UDP 1 192.0.2.1 4000 typ host",
+        "a=candidate:1 1 UDP 1 ::ffff:192.0.2.1 4000 typ host",
         "a=candidate:1 1 UDP 1 camera.local 4000 typ host",
         "a=candidate:1 1 UDP",
         "a=end-of-candidates",

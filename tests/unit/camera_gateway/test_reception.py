@@ -9,7 +9,7 @@ from camera_gateway.rtsp.messages import Interleaved
 from camera_gateway.rtsp.sdp import VideoTrack
 from camera_gateway.rtsp.source import _Reception
 from camera_gateway.views import Views
-from tests.unit.camera_gateway.test_decoding import Heard
+from tests.unit.camera_gateway.test_pipeline import Heard
 
 TRACK = VideoTrack("h264", 96, 90_000, "rtsp://10.0.0.1/stream/track", b"")
 SLICE = b"\x41 a slice"
