@@ -75,6 +75,7 @@ def measure(film: Path, optics: Sequence[int] = OPTICS, rounds: int = ROUNDS) ->
     # As the service does it.
     av.logging.set_level(None)
     cv2.setNumThreads(1)
+    gc.collect()
     gc.freeze()
     units = units_of(film)
     return asyncio.run(_compare_all(units, optics, rounds))

@@ -115,6 +115,7 @@ class Application(Generic[S]):
                     await self.grpc.start()
                     await self.grpc.serving()
                     # What was loaded until now stays: the collector would walk it again and again, all threads waiting.
+                    gc.collect()
                     gc.freeze()
                     self._ready = True
                     log.info(

@@ -68,6 +68,11 @@ async def _registered(street: Street) -> AsyncIterator[Any]:
         finally:
             await _expel(stub)
             await stub.DeleteDevice(api.DeleteDeviceRequest(name=f"devices/{WHIP_DEVICE}", reason=REASON))
+            await until("the gateway lets go of the optic", lambda: _is_let_go(street))
+
+
+async def _is_let_go(street: Street) -> bool | None:
+    return await street.session(OPTIC) is None or None
 
 
 async def _admit(registry: Any) -> None:
