@@ -33,14 +33,18 @@ def riders(classes: Kinds, feet: Floats, boxes: Floats) -> Flags:
         boxes: left, top, right, bottom, n x 4, pixels.
     """
     found = np.zeros(len(classes), dtype=np.bool_)
-    cycle = among(classes, CYCLES)
-    carriers = np.flatnonzero(cycle | among(classes, CABINS))
+    carriers = np.flatnonzero(among(classes, CYCLES | CABINS))
     persons = np.flatnonzero(classes == ObjectClass.PERSON)
     left, top, right, bottom = boxes[carriers].T
+    lowest = bottom + SADDLE_SHARE * (bottom - top)
+    foot_x, foot = feet[persons, 0, None], feet[persons, 1, None]
+    over = (left <= foot_x) & (foot_x <= right) & (top < foot) & (foot <= lowest)
+    rows, columns = np.nonzero(over)
+    someone, something = persons[rows], carriers[columns]
+    cycle, head, foot_y = among(classes, CYCLES)[something], boxes[someone, 1], feet[someone, 1]
+    (_, top, _, bottom) = boxes[something].T
     height = np.maximum(bottom - top, 1.0)
-    foot_x, foot, head = feet[persons, 0, None], feet[persons, 1, None], boxes[persons, 1, None]
-    over = (left <= foot_x) & (foot_x <= right) & (foot > top)
-    riding = cycle[carriers] & (foot <= bottom + SADDLE_SHARE * height) & (head < top + height / 2)
-    sitting = ~cycle[carriers] & (foot < bottom - SEAT_SHARE * height) & (head >= top)
-    found[persons] = (over & (riding | sitting)).any(axis=1)
+    riding = cycle & (head < top + height / 2)
+    sitting = ~cycle & (foot_y < bottom - SEAT_SHARE * height) & (head >= top)
+    found[someone[riding | sitting]] = True
     return found

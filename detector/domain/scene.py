@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from detector.domain.calibration import Calibration
     from detector.domain.geometry import Flags, Floats, Point
     from detector.domain.picture import Picture
+    from detector.domain.rules.line_crossing import Crossing
     from detector.domain.texture import Look, Texture
     from detector.domain.tracking import Track
 
@@ -89,6 +90,11 @@ class Scene:
     picture: Picture | None = None
     trails: Trails | None = None
     texture: Texture | None = None
+
+    @cached_property
+    def crossed(self) -> dict[tuple[Point, ...], list[Crossing]]:
+        """The crossings that this frame completed, by line (vertices, normalised), as far as somebody has looked."""
+        return {}
 
     @cached_property
     def tracks(self) -> list[int]:

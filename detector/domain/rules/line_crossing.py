@@ -96,7 +96,7 @@ class Crossing:
 
 
 class LineWatch:
-    """Finds the crossings of one line; shared by the rule and by the counts.
+    """Finds the crossings of one line. Of several for the same line the first that sees a frame answers for all.
 
     Args:
         line: vertices, normalised.
@@ -109,8 +109,10 @@ class LineWatch:
 
     def step(self, scene: Scene) -> list[Crossing]:
         """The crossings that this frame completes."""
-        found = self._look(scene) if scene.present else []
-        self._objects.drop(scene.ended)
+        found = scene.crossed.get(self._line)
+        if found is None:
+            found = scene.crossed[self._line] = self._look(scene) if scene.present else []
+            self._objects.drop(scene.ended)
         return found
 
     def reset(self) -> None:
