@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import resource
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -30,7 +32,10 @@ from mesh.local.environment import inherited
 from tests.contract.anonymizer.archive import NOON, OPTIC, WEEK
 
 KEY = b"\1" * 32
+ROOT = Path(__file__).parents[3]
 KILLS = 5
+FIRST_BYTES = 500
+"""Of a segment that are taken; a wrapped key is shorter."""
 WRITER = """
 import asyncio, sys
 from datetime import UTC, datetime, timedelta
@@ -77,10 +82,52 @@ def fill(path: Path) -> None:
 async def test_a_full_disk_never_stops_the_live_view_says_so_and_loses_nothing_that_fits_in_memory(
     small_disk: Path,
 ) -> None:
+    others = small_disk / "others"
+
+    assert await watched_while_recording_fails(
+        small_disk / "recordings", lambda: fill(others), others.unlink
+    ) == (120, ["recording.store_failed", "recording.store_recovered"], 3)  # fmt: skip
+
+
+async def test_a_write_that_breaks_off_in_mid_segment_leaves_no_half_of_it(tmp_path: Path) -> None:
+    """As of a quota: the system takes the first bytes of a segment and refuses the rest. Needs no root."""
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", f"from {__name__} import under_a_limit; under_a_limit({str(tmp_path)!r})",
+        stdout=asyncio.subprocess.PIPE, env=inherited(), cwd=ROOT,
+    )  # fmt: skip
+    told, _ = await child.communicate()
+
+    assert json.loads(told.splitlines()[-1]) == [120, ["recording.store_failed", "recording.store_recovered"], 3]
+    files = names_below(tmp_path)
+    assert sum(name.endswith(".mp4.aesgcm") for name in files) == 3
+    assert not [name for name in files if "#" in name]
+
+
+def names_below(folder: Path) -> list[str]:
+    return [path.name for path in folder.rglob("*") if path.is_file()]
+
+
+def under_a_limit(folder: str) -> None:
+    """In a process of its own: the limit is on the size of any file that it writes."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (FIRST_BYTES, limits[1]))
+
+    def lift() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    print(json.dumps(asyncio.run(watched_while_recording_fails(Path(folder), limit, lift))))
+
+
+async def watched_while_recording_fails(
+    folder: Path, break_it: Callable[[], None], mend_it: Callable[[], None]
+) -> tuple[int, list[str], int]:
+    """Pictures that a viewer saw meanwhile, what was logged, and segments that can be read after it was mended."""
     registry = prometheus_client.CollectorRegistry()
     metrics = AnonymizerMetrics(registry)
-    store = RecordingStore(open_objects((small_disk / "recordings").as_uri()), FileWrapping(KEY))
-    fill(small_disk / "others")
+    store = RecordingStore(open_objects(folder.as_uri()), FileWrapping(KEY))
+    break_it()
     with ThreadPoolExecutor(1) as executor, capture_logs() as logs:
         recorder = Recorder(
             store, metrics, executor, is_over=lambda _segment: False, pause=lambda _seconds: asyncio.sleep(0)
@@ -100,16 +147,13 @@ async def test_a_full_disk_never_stops_the_live_view_says_so_and_loses_nothing_t
         live.close()
         while registry.get_sample_value("argo_anonymizer_store_available") != 0:
             await asyncio.sleep(0.01)
-        (small_disk / "others").unlink()
+        mend_it()
         await recorder.drain()
         writing.cancel()
         await asyncio.gather(writing, return_exceptions=True)
-
     segments = [segment async for segment in store.segments()]
-    assert seen == 120
-    assert [entry["event"] for entry in logs] == ["recording.store_failed", "recording.store_recovered"]
-    assert len(segments) == 3
     assert all([await store.read(segment) for segment in segments])
+    return seen, [entry["event"] for entry in logs], len(segments)
 
 
 async def test_kill_9_in_the_middle_of_a_segment_leaves_nothing_that_cannot_be_read(tmp_path: Path) -> None:
