@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from detector.domain.rules import PictureRule
-from detector.domain.rules.scenery import SceneryWatch
+from detector.domain.rules.scenery import SceneryRule
 
 if TYPE_CHECKING:
-    from detector.domain.geometry import Point
-    from detector.domain.rules import ClassFilter, Firing
-    from detector.domain.scene import Places, Scene
+    from detector.domain.rules import ClassFilter
+    from detector.domain.scene import Places
     from detector.domain.texture import Flags, Look, Usual
 
 DEFAULT_SECONDS: Final = 60.0
@@ -52,42 +50,22 @@ class FloodingParameters:
 
     def build(self, places: Places, _classes: ClassFilter) -> Flooding:
         """See RuleParameters.build."""
-        return Flooding(self.zone, places.zones[self.zone], self)
+        return Flooding(self.zone, places.zones[self.zone], self.minimum_duration, self.minimum_share)
 
 
-class Flooding(PictureRule):
-    """Fires once when water has covered enough of a zone for long enough.
-
-    Args:
-        place: resource name of the zone.
-        zone: its corners, normalised.
-        parameters: how much for how long.
-    """
+class Flooding(SceneryRule):
+    """Fires once when water has covered enough of a zone for long enough."""
 
     topic = "Argo/Flooding"
+    quantity = "area under water"
 
-    def __init__(self, place: str, zone: tuple[Point, ...], parameters: FloodingParameters) -> None:
-        self.place = place
-        self._watch = SceneryWatch(
-            zone, parameters.minimum_duration, parameters.minimum_share, flooded, "area under water"
-        )
-
-    def step(self, scene: Scene) -> list[Firing]:
-        """See Rule.step."""
-        return self._watch.step(scene)
-
-    def reset(self) -> None:
-        """See Rule.reset."""
-        self._watch.reset()
-
-
-def flooded(look: Look, usual: Usual, zone: Flags) -> Flags:
-    """The cells that look like standing water."""
-    elsewhere = ~zone & ~look.covered & (usual.detail >= LEAST_DETAIL)
-    if elsewhere.mean() < LEAST_ELSEWHERE:
-        return np.zeros_like(zone)
-    if look.detail[elsewhere].mean() < CLEAR_SHARE * usual.detail[elsewhere].mean():
-        return np.zeros_like(zone)
-    smooth = (usual.detail >= LEAST_DETAIL) & (look.detail <= SMOOTH_SHARE * usual.detail)
-    changed = np.abs(look.brightness - usual.brightness) >= CHANGED
-    return smooth & changed & (look.flicker < CALM)
+    def wrong(self, look: Look, usual: Usual, zone: Flags) -> Flags:
+        """The cells that look like standing water."""
+        elsewhere = ~zone & ~look.covered & (usual.detail >= LEAST_DETAIL)
+        if elsewhere.mean() < LEAST_ELSEWHERE:
+            return np.zeros_like(zone)
+        if look.detail[elsewhere].mean() < CLEAR_SHARE * usual.detail[elsewhere].mean():
+            return np.zeros_like(zone)
+        smooth = (usual.detail >= LEAST_DETAIL) & (look.detail <= SMOOTH_SHARE * usual.detail)
+        changed = np.abs(look.brightness - usual.brightness) >= CHANGED
+        return smooth & changed & (look.flicker < CALM)

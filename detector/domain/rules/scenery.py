@@ -5,18 +5,17 @@ Each names the share of its zone that looks wrong and for how long; see smoke_or
 
 from __future__ import annotations
 
+import abc
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from detector.domain import texture
 from detector.domain.picture import zone_mask
-from detector.domain.rules import Firing
+from detector.domain.rules import Firing, PictureRule
 from detector.domain.rules.episode import Episode, Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from detector.domain.geometry import Point
     from detector.domain.scene import Scene
     from detector.domain.texture import Flags, Look, Usual
@@ -39,30 +38,29 @@ def usual_look(scene: Scene, episode: Episode) -> Look | None:
     return look
 
 
-class SceneryWatch:
+class SceneryRule(PictureRule, abc.ABC):
     """Fires when enough of a zone looks wrong for long enough.
 
     Args:
+        place: resource name of the zone.
         zone: its corners, normalised.
         duration: seconds.
         minimum_share: of the zone's cells.
-        wrong: which cells look wrong, of a look, what is usual, and the zone's cells.
-        quantity: what the share is of.
     """
 
-    def __init__(
-        self,
-        zone: tuple[Point, ...],
-        duration: float,
-        minimum_share: float,
-        wrong: Callable[[Look, Usual, Flags], Flags],
-        quantity: str,
-    ) -> None:
+    topic: str
+    quantity: str
+    """What the share is of."""
+
+    def __init__(self, place: str, zone: tuple[Point, ...], duration: float, minimum_share: float) -> None:
+        self.place = place
         self._zone = zone
         self._minimum_share = minimum_share
-        self._wrong = wrong
-        self._quantity = quantity
         self._episode = Episode(duration, RELEASE_SECONDS)
+
+    @abc.abstractmethod
+    def wrong(self, look: Look, usual: Usual, zone: Flags) -> Flags:
+        """Which cells look wrong, of a look, what is usual, and the zone's cells."""
 
     def step(self, scene: Scene) -> list[Firing]:
         """See Rule.step; a frame without a picture says nothing."""
@@ -73,7 +71,7 @@ class SceneryWatch:
         free = zone & ~look.covered
         if look.learned is None or not free.any():
             return []
-        wrong = self._wrong(look, look.learned, zone) & free
+        wrong = self.wrong(look, look.learned, zone) & free
         share = float(wrong.sum() / zone.sum())
         over = share < HYSTERESIS * self._minimum_share
         if not self._episode.step(scene.time, holds=share >= self._minimum_share, over=over):
@@ -90,7 +88,7 @@ class SceneryWatch:
         return Firing(
             time=scene.time,
             start_time=self._episode.since,
-            quantity=self._quantity,
+            quantity=self.quantity,
             unit="share of the zone",
             value=share,
             threshold=self._minimum_share,

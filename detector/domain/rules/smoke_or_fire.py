@@ -9,13 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from detector.domain.rules import PictureRule
-from detector.domain.rules.scenery import SceneryWatch
+from detector.domain.rules.scenery import SceneryRule
 
 if TYPE_CHECKING:
-    from detector.domain.geometry import Point
-    from detector.domain.rules import ClassFilter, Firing
-    from detector.domain.scene import Places, Scene
+    from detector.domain.rules import ClassFilter
+    from detector.domain.scene import Places
     from detector.domain.texture import Flags, Look, Usual
 
 DEFAULT_SECONDS: Final = 10.0
@@ -48,39 +46,19 @@ class SmokeOrFireParameters:
 
     def build(self, places: Places, _classes: ClassFilter) -> SmokeOrFire:
         """See RuleParameters.build."""
-        return SmokeOrFire(self.zone, places.zones[self.zone], self)
+        return SmokeOrFire(self.zone, places.zones[self.zone], self.minimum_duration, self.minimum_share)
 
 
-class SmokeOrFire(PictureRule):
-    """Fires once when smoke or fire has covered enough of a zone for long enough.
-
-    Args:
-        place: resource name of the zone.
-        zone: its corners, normalised.
-        parameters: how much for how long.
-    """
+class SmokeOrFire(SceneryRule):
+    """Fires once when smoke or fire has covered enough of a zone for long enough."""
 
     topic = "Argo/SmokeOrFire"
+    quantity = "area of smoke or fire"
 
-    def __init__(self, place: str, zone: tuple[Point, ...], parameters: SmokeOrFireParameters) -> None:
-        self.place = place
-        self._watch = SceneryWatch(
-            zone, parameters.minimum_duration, parameters.minimum_share, burning, "area of smoke or fire"
-        )
-
-    def step(self, scene: Scene) -> list[Firing]:
-        """See Rule.step."""
-        return self._watch.step(scene)
-
-    def reset(self) -> None:
-        """See Rule.reset."""
-        self._watch.reset()
-
-
-def burning(look: Look, usual: Usual, _zone: Flags) -> Flags:
-    """The cells that look like smoke or fire."""
-    veiled = (usual.detail >= LEAST_DETAIL) & (look.detail <= VEILED_SHARE * usual.detail)
-    greyer = look.colour <= usual.colour + 1.0
-    smoke = veiled & greyer & (look.flicker >= DRIFT)
-    fire = (look.brightness >= FIRE_BRIGHTNESS) & (look.warmth >= FIRE_WARMTH) & (look.flicker >= FIRE_FLICKER)
-    return smoke | fire
+    def wrong(self, look: Look, usual: Usual, _zone: Flags) -> Flags:
+        """The cells that look like smoke or fire."""
+        veiled = (usual.detail >= LEAST_DETAIL) & (look.detail <= VEILED_SHARE * usual.detail)
+        greyer = look.colour <= usual.colour + 1.0
+        smoke = veiled & greyer & (look.flicker >= DRIFT)
+        fire = (look.brightness >= FIRE_BRIGHTNESS) & (look.warmth >= FIRE_WARMTH) & (look.flicker >= FIRE_FLICKER)
+        return smoke | fire
