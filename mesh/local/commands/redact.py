@@ -122,7 +122,7 @@ def redact(paths: tuple[Path, ...], report: Path | None, style: str, threads: in
     argo redact RECORDINGS FOLDER          the same with every video in the folder RECORDINGS
 
     The copies are H.264 in MP4, with the frames, the times and the size of their videos. Sound, subtitles and metadata
-    are left behind. A file of the same name is replaced once the new one is whole.
+    are left behind. A file of the same name is replaced once the new one is whole, unless it looks like a second video.
 
     A camera has to stand still. The street is shown once it has been seen empty, which takes twenty seconds at least:
     a shorter video is masked whole.

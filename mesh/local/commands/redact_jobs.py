@@ -57,13 +57,14 @@ def plan(paths: Sequence[Path]) -> Plan:
             single video, else a folder. Copies go beside their videos where nothing is said.
 
     Raises:
-        LocalError: several videos would become one file, or one would be overwritten.
+        LocalError: several videos would become one file, or one would be overwritten, or perhaps so.
         SourceError: a folder holds no video.
     """
     sources, target = (paths[:1], None) if len(paths) == 1 else (paths[:-1], paths[-1])
     videos = [video for source in sources for video in _videos(source)]
     is_single = len(sources) == 1 and not sources[0].is_dir()
     if target is not None and is_single and not target.is_dir():
+        _check_alone(videos[0], target)
         jobs = [Job(videos[0], target)]
     else:
         folder = _folder(target, sources) if target is not None else None
@@ -99,6 +100,16 @@ def _folder(target: Path, sources: Sequence[Path]) -> Path:
 
 def _copy_of(video: Path, folder: Path | None) -> Path:
     return (folder or video.parent) / f"{video.stem}{MARK}.mp4"
+
+
+def _check_alone(video: Path, target: Path) -> None:
+    """Refuses what ``*.mp4`` becomes where it stands for two videos: the second would be lost."""
+    looks_alike = target.parent.resolve() == video.parent.resolve() and target.suffix == video.suffix
+    if looks_alike and not target.stem.endswith(MARK) and target.is_file() and target.stat().st_size:
+        raise LocalError(
+            f"{target} is there already, beside {video.name}: a second video, or the copy",
+            "name a folder last to mask both; delete it first to have the copy there",
+        )
 
 
 def _check(jobs: Sequence[Job]) -> None:

@@ -69,3 +69,13 @@ def test_only_a_file_that_was_named_alone_is_single() -> None:
     assert plan([Path("in/a.mkv")]).is_single
     assert not plan([Path("in")]).is_single
     assert plan([Path("in/a.mkv"), Path("x.mp4")]).jobs == (Job(Path("in/a.mkv"), Path("x.mp4")),)
+
+
+def test_a_second_video_that_a_wildcard_found_is_not_overwritten(folder: Path) -> None:
+    first, second, copy = (folder / "in" / name for name in ("c.mp4", "d.mp4", "c_redacted.mp4"))
+    for video in (first, second, copy):
+        video.write_bytes(b"a video")
+    with pytest.raises(LocalError, match="is there already"):
+        plan([first, second])
+    assert plan([first, copy]).jobs == (Job(first, copy),)
+    assert plan([first, folder / "out" / "d.mp4"]).jobs == (Job(first, folder / "out" / "d.mp4"),)
