@@ -64,12 +64,13 @@ def plan(paths: Sequence[Path]) -> Plan:
     videos = [video for source in sources for video in _videos(source)]
     is_single = len(sources) == 1 and not sources[0].is_dir()
     if target is not None and is_single and not target.is_dir():
-        _check_alone(videos[0], target)
         jobs = [Job(videos[0], target)]
     else:
         folder = _folder(target, sources) if target is not None else None
         jobs = [Job(video, _copy_of(video, folder)) for video in videos]
     _check(jobs)
+    if is_single:
+        _check_alone(*jobs)
     return Plan(tuple(jobs), is_single)
 
 
@@ -102,8 +103,9 @@ def _copy_of(video: Path, folder: Path | None) -> Path:
     return (folder or video.parent) / f"{video.stem}{MARK}.mp4"
 
 
-def _check_alone(video: Path, target: Path) -> None:
+def _check_alone(job: Job) -> None:
     """Refuses what ``*.mp4`` becomes where it stands for two videos: the second would be lost."""
+    video, target = job.source, job.target
     looks_alike = target.parent.resolve() == video.parent.resolve() and target.suffix == video.suffix
     if looks_alike and not target.stem.endswith(MARK) and target.is_file() and target.stat().st_size:
         raise LocalError(
