@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -193,7 +193,7 @@ class RecordingClient:
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self._stub = recording_service_pb2_grpc.RecordingServiceStub(channel)
 
-    async def alarm_clip(self, alert: str, optic: str, span: Span, reader: ClipReader) -> AsyncIterator[bytes]:
+    async def alarm_clip(self, alert: str, optic: str, span: Span, reader: ClipReader) -> AsyncGenerator[bytes, None]:
         """The pieces of an MP4 file with the seconds around an alarm."""
         request = recording_service_pb2.ReadAlarmClipRequest(alert=alert, optic=optic, access=_access(reader))
         _fill(request.interval, span)
@@ -201,7 +201,7 @@ class RecordingClient:
             async for piece in self._stub.ReadAlarmClip(request):
                 yield piece.content
 
-    async def clip(self, optic: str, span: Span, reader: ClipReader) -> AsyncIterator[bytes]:
+    async def clip(self, optic: str, span: Span, reader: ClipReader) -> AsyncGenerator[bytes, None]:
         """The pieces of an MP4 file."""
         request = recording_service_pb2.ReadClipRequest(optic=optic, access=_access(reader))
         _fill(request.interval, span)

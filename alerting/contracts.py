@@ -216,6 +216,19 @@ def time_of(message: Message, field: str) -> datetime:
     return _checked(lambda: value.ToDatetime(tzinfo=UTC), field, "is not a time of the calendar")
 
 
+def written_time(text: str, field: str) -> datetime:
+    """A point in time as people write it into an address, in UTC; one without a zone is of UTC.
+
+    Raises:
+        InvalidArgument: it is no time in ISO 8601.
+    """
+    try:
+        time = datetime.fromisoformat(text)
+        return (time if time.tzinfo is not None else time.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise invalid(field, "must be a time in ISO 8601, e.g. 2026-06-03T12:00:00Z") from None
+
+
 def text_of(value: str, field: str, *, required: bool = False) -> str:
     """A short text in one line.
 

@@ -44,10 +44,10 @@ async def export_flows_command(settings: AlertingSettings, arguments: list[str])
             else:
                 body = await parts.export.open_document(order)
         except ArgoError as error:
-            print(f"export-flows: {error.message}", file=sys.stderr)  # noqa: T201
+            sys.stderr.write(f"export-flows: {error.message}\n")
             return 2
     if body is None:
-        print("export-flows: there is nothing to tell", file=sys.stderr)  # noqa: T201
+        sys.stderr.write("export-flows: there is nothing to tell\n")
         return 1
     options.output.write_bytes(body)
     return 0

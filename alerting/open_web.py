@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from types import MappingProxyType
 from typing import Final
@@ -72,14 +72,6 @@ def interval_of(start: str | None, end: str | None) -> tuple[datetime, datetime]
     """
     if start is None and end is None:
         return None
-    return _time(start, "start"), _time(end, "end")
-
-
-def _time(text: str | None, field: str) -> datetime:
-    if text is None:
-        raise invalid(field, "is required beside the other")
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        raise invalid(field, "must be a time in ISO 8601, e.g. 2026-06-03T12:00:00Z") from None
-    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+    if start is None or end is None:
+        raise invalid("start" if start is None else "end", "is required beside the other")
+    return contracts.written_time(start, "start"), contracts.written_time(end, "end")
