@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +16,7 @@ from alerting.domain.crowd_events.plan import State
 from alerting.domain.retention import RETENTION
 from alerting.domain.tokens import invalid
 from alerting.records import Records
-from alerting.signals import ChangeSignal
+from alerting.signals import ChangeSignal, happens
 from alerting.store.crowd_events import CrowdEventStore, Kept
 from argo.alerting.v1 import crowd_event_service_pb2 as v1
 from mesh.errors import Unavailable
@@ -81,10 +80,10 @@ class CrowdDesk:
             InvalidArgument: the size or the token is wrong.
         """
         limit = tokens.page_size(page[0])
-        found = await self._store.list_events(_after(page[1]), limit + 1)
+        found = await self._store.list_events(tokens.decode_place(page[1]), limit + 1)
         kept, more = found[:limit], len(found) > limit
         await self._records.reading(asked.audience, f"crowdEvents/-, {len(kept)}", asked.reason)
-        token = tokens.encode_token(kept[-1].create_time.isoformat(), kept[-1].event_id) if more else ""
+        token = tokens.encode_place(kept[-1].create_time, kept[-1].event_id) if more else ""
         return [message_of(item) for item in kept], token
 
     async def update(self, asked: Asked, event_id: str, planned: v1.CrowdEvent) -> v1.CrowdEvent:
@@ -141,7 +140,7 @@ class CrowdDesk:
                     yield response
                 if response.crowd_event.state == v1.CrowdEvent.STATE_CLOSED:
                     return
-                await _pause(stirred, self._bookmark_seconds)
+                await happens(stirred, self._bookmark_seconds)
         raise Unavailable("the service stops: go on elsewhere", reason="SHUTTING_DOWN", retry_after=1.0)
 
     async def _now(self, event_id: str) -> v1.WatchCrowdEventResponse:
@@ -164,21 +163,3 @@ def message_of(kept: Kept) -> v1.CrowdEvent:
     if kept.close_time is not None:
         message.close_time.FromDatetime(kept.close_time)
     return message
-
-
-def _after(token: str) -> tuple[datetime, str] | None:
-    if not token:
-        return None
-    time, event_id = tokens.decode_token(token, 2, "page_token")
-    try:
-        return datetime.fromisoformat(time), event_id
-    except ValueError:
-        raise invalid("page_token", "is not one that this service gave out") from None
-
-
-async def _pause(stirred: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await stirred.wait()
-    except TimeoutError:
-        return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +16,7 @@ from alerting.domain.audience import Audience
 from alerting.domain.escalation import Patience, scheduled
 from alerting.domain.tokens import Position
 from alerting.records import Records
-from alerting.signals import ChangeSignal
+from alerting.signals import ChangeSignal, happens
 from alerting.store.alerts import AlertFilter, AlertStore, Request, not_found
 from mesh.errors import InvalidArgument, Unavailable
 
@@ -148,7 +147,7 @@ class AlertDesk:
                     position = change.position
                     if change.alert is not None or idle:
                         yield change
-                idle = not await _happens(changed, self._bookmark_seconds)
+                idle = not await happens(changed, self._bookmark_seconds)
         raise Unavailable("the service stops: go on elsewhere", reason="SHUTTING_DOWN", retry_after=1.0)
 
     async def _catch_up(self, audience: Audience, position: Position, snapshot: int) -> AsyncIterator[Change]:
@@ -199,26 +198,13 @@ class AlertDesk:
         return response
 
 
-async def _happens(event: asyncio.Event, seconds: float) -> bool:
-    """Waits for an event; false when it did not happen in time."""
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True
-
-
 def _after(token: str, mark: str) -> tuple[datetime, str] | None:
     if not token:
         return None
     given, time, alert_id = tokens.decode_token(token, 3, "page_token")
     if given != mark:
         raise tokens.invalid("page_token", "is of a request with another filter")
-    try:
-        return datetime.fromisoformat(time), contracts.alert_id(f"alerts/{alert_id}")
-    except ValueError:
-        raise tokens.invalid("page_token", "is not one that this service gave out") from None
+    return tokens.page_time(time), contracts.alert_id(f"alerts/{alert_id}")
 
 
 def _extent(alerts: list[Alert]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +15,7 @@ from alerting.domain.audience import Audience
 from alerting.domain.dispatches import Dispatch, Outcome
 from alerting.domain.tokens import Position
 from alerting.records import Records
-from alerting.signals import ChangeSignal
+from alerting.signals import ChangeSignal, happens
 from alerting.store.dispatches import DispatchStore
 from mesh.errors import PermissionDenied, Unavailable
 
@@ -75,7 +74,7 @@ class DispatchDesk:
                         await self._records.reading(audience, handover.dispatch.name, reason)
                     if handover.dispatch is not None or idle:
                         yield handover
-                idle = not await _happens(changed, self._bookmark_seconds)
+                idle = not await happens(changed, self._bookmark_seconds)
         raise Unavailable("the service stops: go on elsewhere", reason="SHUTTING_DOWN", retry_after=1.0)
 
     async def _catch_up(self, recipient: str, position: Position) -> AsyncGenerator[Handover]:
@@ -119,12 +118,3 @@ def _recipient(audience: Audience) -> str:
     if audience.recipient is None:
         raise PermissionDenied("only an authority has dispatches", reason="NOT_AN_AUTHORITY")
     return audience.recipient
-
-
-async def _happens(event: asyncio.Event, seconds: float) -> bool:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return False
-    return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,7 +13,7 @@ from alerting.domain.flows import grid
 from alerting.domain.flows.cells import Key
 from alerting.domain.flows.marks import Mark, question_of
 from alerting.records import Records
-from alerting.signals import ChangeSignal
+from alerting.signals import ChangeSignal, happens
 from alerting.store.cells import Grid, Targets
 from mesh.errors import Unavailable
 
@@ -166,7 +165,7 @@ class FlowDesk(Generic[C]):
                 async for update in self._catch_up(question, mark, step):
                     mark = update.mark
                     yield update
-                await _pause(stirred, self._bookmark_seconds)
+                await happens(stirred, self._bookmark_seconds)
         raise Unavailable("the service stops: go on elsewhere", reason="SHUTTING_DOWN", retry_after=1.0)
 
     async def newest(self, step: timedelta) -> tuple[datetime, datetime]:
@@ -218,12 +217,3 @@ def describe(question: Question) -> str:
 
 def _extent(question: Question, first: datetime, last: datetime) -> str:
     return f"{describe(question)}, {first.isoformat()} to {last.isoformat()}"
-
-
-async def _pause(stirred: asyncio.Event, seconds: float) -> None:
-    """Until something stirs, or the time has passed."""
-    try:
-        async with asyncio.timeout(seconds):
-            await stirred.wait()
-    except TimeoutError:
-        return

@@ -19,6 +19,16 @@ log = structlog.get_logger()
 _RETRY_SECONDS = 1.0
 
 
+async def happens(event: asyncio.Event, seconds: float) -> bool:
+    """Waits for an event; false when it did not happen in time."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
 class ChangeSignal:
     """Wakes watchers. They look into the database themselves, so a lost notification costs time and never a change."""
 

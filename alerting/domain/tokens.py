@@ -59,13 +59,22 @@ def decode_place(token: str) -> tuple[datetime, str] | None:
     if not token:
         return None
     time, name = decode_token(token, 2, "page_token")
+    return page_time(time), name
+
+
+def page_time(text: str) -> datetime:
+    """The time in a page token.
+
+    Raises:
+        InvalidArgument: it is none.
+    """
     try:
-        place = datetime.fromisoformat(time)
+        time = datetime.fromisoformat(text)
     except ValueError:
-        place = None
-    if place is None or place.tzinfo is None:
+        time = None
+    if time is None or time.tzinfo is None:
         raise invalid("page_token", "is not one that this service gave out")
-    return place, name
+    return time
 
 
 @dataclass(frozen=True)

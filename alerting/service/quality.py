@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
 from typing import Any
 
 from alerting import contracts
@@ -63,7 +62,7 @@ class AlarmQualityServicer(v1_grpc.AlarmQualityServiceServicer):
             case _:
                 raise tokens.invalid("of", "is required: an alert, or a rule")
         (time, event_id), _ = found[limit - 1] if len(found) > limit else ((None, None), b"")
-        token = tokens.encode_token(time.isoformat(), str(event_id)) if time is not None else ""
+        token = tokens.encode_place(time, str(event_id)) if time is not None else ""
         events = [bus_pb2.Event.FromString(payload) for _, payload in found[:limit]]
         return v1.ListEventsResponse(events=events, next_page_token=token)
 
@@ -121,10 +120,11 @@ def _count_message(verdicts: Verdicts, days: int) -> v1.RuleScorecard.Count:
 
 
 def _after(token: str) -> Cursor | None:
-    if not token:
+    place = tokens.decode_place(token)
+    if place is None:
         return None
-    time, event_id = tokens.decode_token(token, 2, "page_token")
+    time, event_id = place
     try:
-        return datetime.fromisoformat(time), uuid.UUID(event_id)
+        return time, uuid.UUID(event_id)
     except ValueError:
         raise tokens.invalid("page_token", "is not one that this service gave out") from None
